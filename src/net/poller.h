@@ -1,0 +1,42 @@
+/* The descriptors of a worker: an epoll instance that its thread sleeps in.
+ *
+ * Not libuv: its handle for a TCP connection is 248 bytes, several times all else that a parked
+ * connection needs, and a layer on the way of each answer; and an epoll instance inside another one
+ * costs a second wake for each event. Level-triggered; a descriptor is named by a number of the
+ * caller's, never by a pointer, so an event for one that was closed in the same batch finds nothing.
+ * Closing a descriptor takes it out. One thread. */
+#ifndef STOA_NET_POLLER_H
+#define STOA_NET_POLLER_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#define POLLER_IN  1u
+#define POLLER_OUT 2u
+#define POLLER_END 4u /* reported always: the peer is gone, or the socket is broken */
+
+#define POLLER_AHEAD 2
+#define POLLER_BATCH 256 /* events in one turn, so that other work has its turn too */
+
+struct poller {
+    int fd;
+    int count; /* of events that wait for poller_run() */
+    struct epoll_event events[POLLER_BATCH];
+};
+
+typedef void poller_cb(void *arg, uint64_t name, uint32_t events);
+typedef void poller_soon_cb(void *arg, uint64_t name);
+
+int poller_init(struct poller *p); /* negative errno */
+void poller_deinit(struct poller *p);
+/* events: POLLER_IN, POLLER_OUT, both or none. Negative errno. */
+int poller_add(struct poller *p, int fd, uint64_t name, uint32_t events);
+void poller_change(struct poller *p, int fd, uint64_t name, uint32_t events);
+/* Sleeps until there are events, but no longer than timeout_ms, 0 or more; a minute at the most. */
+void poller_wait(struct poller *p, int64_t timeout_ms);
+/* Reports what the wait found, at most POLLER_BATCH. Each name is told to `soon` POLLER_AHEAD events
+ * before it is reported, so that memory which has been out of use for long can be fetched meanwhile.
+ */
+void poller_run(struct poller *p, poller_cb *cb, poller_soon_cb *soon, void *arg);
+
+#endif

@@ -1,0 +1,38 @@
+/* Every notification is lost: the fallback poll finds each message within about a second. */
+
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { Server, within } from './lib/server.mjs';
+import { Reader, metric, newRoom, parked, putRoom, sendMany } from './lib/client.mjs';
+
+const ROUNDS = 4;
+
+for (const store of ['memory:', 'sqlite:']) {
+  test(`without notifications (${store}) messages come within 1.1 s, and are counted`, async (t) => {
+    const server = await Server.start({ store, flags: ['--test-faults', 'drop_news'] });
+    const room = newRoom();
+    await putRoom(server, room);
+    const reader = new Reader(server, room, { user: 'ann' });
+    await reader.poll();
+    const took = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const poll = reader.poll(30);
+      await parked(server, 1);
+      const started = performance.now();
+      await sendMany(server, room, [{ body: `n${i}` }, { body: `h${i}`, priority: 'high' }]);
+      const { messages } = await poll;
+      took.push(Math.round(performance.now() - started));
+      assert.ok(took[i] < within(1100), `${took[i]} ms`);
+      while (reader.messages.length < 2 * (i + 1)) await reader.poll(2); // the fallback may have come between the two
+      assert.ok(messages.length > 0);
+    }
+    t.diagnostic(`${took} ms`);
+    assert.deepEqual(reader.bodies('normal'), ['n0', 'n1', 'n2', 'n3']);
+    assert.deepEqual(reader.bodies('high'), ['h0', 'h1', 'h2', 'h3']);
+    assert.deepEqual([reader.skipped, reader.gaps], [0, 0]);
+    assert.equal(await metric(server, 'stoa_fallback_messages_total'), 2 * ROUNDS);
+    assert.equal(await metric(server, 'stoa_news_applied_total'), 0);
+    reader.close();
+    await server.stop();
+  });
+}
