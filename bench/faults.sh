@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export STOA_BIN=${STOA_BIN:-build/release/stoa} FAULTS=${FAULTS:-200} SEED=${SEED:-1}
+export FAULTS=${FAULTS:-200} SEED=${SEED:-1}
+STOA_BIN=$(realpath "${STOA_BIN:-build/release/stoa}") && export STOA_BIN
 results=${RESULTS:-bench/results}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

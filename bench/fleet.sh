@@ -10,23 +10,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export STOA_BIN=${STOA_BIN:-build/release/stoa} FLEET_BASE=${FLEET_BASE:-7500}
+FLEET_BASE=${FLEET_BASE:-7500}
+. bench/lib/fleet.sh
 viewers=${VIEWERS:-3000}
 speed=${SPEED:-8}
 every_s=${EVERY_S:-12}
 results=${RESULTS:-bench/results}
-work=$(mktemp -d)
-export FLEET_DIR=$work/fleet
-replay=
-# The machine's name as the other results have it, without that file's own traps.
-machine() { echo "$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), Linux $(uname -r)"; }
-
-clean_up() {
-    [ -z "$replay" ] || kill "$replay" 2>/dev/null || true
-    scripts/fleet.sh clean >/dev/null 2>&1 || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
 
 # A made-up chat: five messages a second, every ninth of them high.
 make_recording() {
@@ -40,7 +29,7 @@ make_recording() {
 # fault WHAT: marks, kills, starts again after five seconds.
 fault() {
     echo "$1" >>"$work/marks"
-    kill -USR1 "$replay"
+    kill -USR1 "$load"
     [ "$1" != nothing ] || return 0
     sleep 0.02
     scripts/fleet.sh kill "$1"
@@ -58,30 +47,19 @@ busiest_cache() {
     echo "$best"
 }
 
-port() { scripts/fleet.sh status | awk -v name="$1" '$1 == name { print $3 }'; }
-
-master_of_room() {
-    local slot port_of_master
-    slot=$(redis-cli -p "$FLEET_BASE" cluster keyslot '{dev/fleet}')
-    port_of_master=$(redis-cli -p "$FLEET_BASE" cluster nodes | awk -v slot="$slot" '$3 ~ /master/ && $3 !~ /fail/ {
-        split($9, range, "-"); if (slot >= range[1] && slot <= range[2]) { split($2, at, /[:@]/); print at[2] } }')
-    echo "redis-$((port_of_master - FLEET_BASE + 1))"
-}
-
 recording=${1:-}
 if [ -z "$recording" ]; then
     make_recording >"$work/recording.ndjson"
     recording=$work/recording.ndjson
 fi
-ulimit -n "$(ulimit -Hn)"
 edges=$(scripts/fleet.sh up | paste -sd,)
 curl -fsS -o /dev/null -X PUT "${edges%%,*}/v1/rooms/fleet" -H 'Authorization: Bearer dev' \
     -d '{"normal_per_s":1000,"high_per_s":1000}'
 "$STOA_BIN" replay "$recording" --to "$edges" --room fleet --viewers "$viewers" --speed "$speed" --json --settle-s 60 \
     >"$work/replay.json" 2>"$work/progress.txt" &
-replay=$!
+load=$!
 until grep -qs 'sent [1-9]' "$work/progress.txt"; do
-    kill -0 "$replay" || { cat "$work/progress.txt" >&2; exit 2; }
+    kill -0 "$load" || { cat "$work/progress.txt" >&2; exit 2; }
     sleep 0.2
 done
 fault nothing
@@ -89,13 +67,13 @@ for what in edge-2 cache master; do
     sleep "$every_s"
     case $what in
     cache) what=$(busiest_cache) ;;
-    master) what=$(master_of_room) ;;
+    master) what=$(master_of fleet) ;;
     esac
     fault "$what"
 done
 status=0
-wait "$replay" || status=$?
-replay=
+wait "$load" || status=$?
+load=
 mkdir -p "$results"
 node bench/lib/fleet.mjs "$work/replay.json" "$work/marks" "$(date -u +%F). $(machine)" >"$results/fleet.md"
 cat "$results/fleet.md"
