@@ -26,13 +26,14 @@ make_recording() {
     }'
 }
 
-# fault WHAT: marks, kills, starts again after five seconds.
+# fault WHAT: kills, marks at once, starts again after five seconds.
 fault() {
+    local pid=
     echo "$1" >>"$work/marks"
+    [ "$1" = nothing ] || read -r pid _ <"$FLEET_DIR/pid/$1"
+    [ -z "$pid" ] || kill -KILL "$pid"
     kill -USR1 "$load"
-    [ "$1" != nothing ] || return 0
-    sleep 0.02
-    scripts/fleet.sh kill "$1"
+    [ -n "$pid" ] || return 0
     sleep 5
     scripts/fleet.sh start "$1"
 }
