@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/wake.h"
 #include "store/open.h"
+#include "store/redis_library.h"
 
 struct setup {
     const char *url;
@@ -154,8 +155,12 @@ static void send_one(struct crowd *c)
 /* As redis_append.c puts it together. */
 static void print_call(const struct crowd *c, size_t group)
 {
-    printf(
-        "FCALL\nstoa_append\n1\n{app/room-__rand_int__}\nn\n0123456789abcdef\n1000\n0\n300000\n");
+    struct redis_library library;
+
+    redis_library_init(&library, redis_library_functions());
+    printf("FCALL\n%s_append\n1\n{app/room-__rand_int__}\nn\n0123456789abcdef\n1000\n0\n300000\n",
+           library.name);
+    redis_library_deinit(&library);
     for (size_t i = 0; i < group; i++)
         printf("%lld\n0\n\ntext\nuser-1\nUser\n%s\n", (long long)clock_ms(), c->body);
 }

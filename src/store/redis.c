@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "core/id.h"
 #include "store/redis_store.h"
-#include "store/redis_library.h"
 
 #define DISPATCH_MAX 1024 /* jobs finished by one dispatch: the hub has others to serve */
 #define COMPLAIN_MS  1000 /* at most one line in the log each */
@@ -324,6 +323,7 @@ static void destroy(struct redis_store *s)
     MAP_FOREACH (it, &s->rooms) room_free(it->value);
     map_deinit(&s->rooms);
     words_deinit(&s->words);
+    redis_library_deinit(&s->library);
     front_deinit(&s->front);
     free(s);
 }
@@ -398,12 +398,14 @@ static struct redis_store *store_new(const struct redis_url *url, const struct s
     list_init(&s->asked);
     list_init(&s->ready);
     list_init(&s->sweeps);
+    redis_library_init(&s->library, redis_library_functions());
+    s->words.library = s->library.name;
     if (uv_random(NULL, NULL, &s->tag, sizeof(s->tag), 0, NULL) != 0) s->tag = uv_hrtime();
     const struct redis_cluster_setup setup = {
         .loop = config->env.loop,
         .url = url,
         .seed = s->tag,
-        .library = redis_library(),
+        .library = buf_str(&s->library.source),
         .on_message = redis_on_message,
         .on_resubscribed = redis_on_resubscribed,
         .arg = s,

@@ -137,7 +137,7 @@ static void add_head(struct redis_store *s, const struct redis_batch *batch)
     struct redis_words *w = &s->words;
 
     words_begin(w);
-    words_call(w, "stoa_append", redis_room_key(s, batch->room->key, ""));
+    words_call(w, "append", redis_room_key(s, batch->room->key, ""));
     words_lit(w, batch->list == LIST_HIGH ? "h" : "n");
     redis_flight_word(s, &batch->flight);
     words_u64(w, rule->max_count);

@@ -52,8 +52,9 @@ struct redis_cluster_setup {
     const struct redis_url *url; /* copied */
     uint64_t seed;               /* of the chances in its pauses */
     /* Source of the server-side functions, loaded on every master before its first command, and
-     * again by one that answers that it has them not. Borrowed for as long as the cluster is. Empty:
-     * none. */
+     * again on one that answers that it has them not. A library of the same name that is there stays,
+     * so another source wants another name (store/redis_library.h). Borrowed for as long as the
+     * cluster is. Empty: none. */
     struct str library;
     /* A message of a channel subscribed to; borrowed. From the loop. */
     void (*on_message)(void *arg, struct str channel, struct str payload);

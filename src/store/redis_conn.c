@@ -125,12 +125,11 @@ static void send_own(struct redis_conn *conn, enum kind kind, const char **words
 
 static void send_load(struct redis_conn *conn)
 {
-    const char *words[] = {"FUNCTION", "LOAD", "REPLACE", conn->library.ptr};
-    size_t lens[] = {8, 4, 7, conn->library.len};
+    const char *words[] = {"FUNCTION", "LOAD", conn->library.ptr};
+    size_t lens[] = {8, 4, conn->library.len};
     conn->is_load_due = false;
     conn->is_loading = true;
-    counter_add(&conn->stats->redis_library_loads_total, 1);
-    send_own(conn, LOAD, words, lens, 4);
+    send_own(conn, LOAD, words, lens, 3);
 }
 
 static void send_wait(struct redis_conn *conn)
@@ -219,13 +218,18 @@ static void refused(struct redis_conn *conn, const char *what, const redisReply 
     lose(conn, why);
 }
 
-/* A replica does not take it, and need not; a server that is still loading says so to the commands,
- * too. Whatever else it is, they will say that the function is not there. */
+/* Most often another connection has loaded it ("ERR Library 'NAME' already exists"). A replica does not
+ * take it, and need not; a server that is still loading says so to the commands, too. Whatever else it
+ * is, they will say that the function is not there. */
 static void loaded(struct redis_conn *conn, const redisReply *reply)
 {
-    static const char *const EXPECTED[] = {"READONLY ", "LOADING ", "MASTERDOWN ", "CLUSTERDOWN "};
+    static const char *const EXPECTED[] = {"ERR Library '", "READONLY ", "LOADING ", "MASTERDOWN ",
+                                           "CLUSTERDOWN "};
     conn->is_loading = false;
-    if (reply->type != REDIS_REPLY_ERROR) return;
+    if (reply->type != REDIS_REPLY_ERROR) {
+        counter_add(&conn->stats->redis_library_loads_total, 1);
+        return;
+    }
     for (size_t i = 0; i < sizeof(EXPECTED) / sizeof(EXPECTED[0]); i++)
         if (str_starts(str_make(reply->str, reply->len), str_of(EXPECTED[i]))) return;
     log_error(

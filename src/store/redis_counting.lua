@@ -238,10 +238,10 @@ local function stoa_sweep(keys, argv)
   return { high + normal, buckets + samples, is_all and 0 or 1 }
 end
 
-register('stoa_viewers_add', stoa_viewers_add)
-register('stoa_viewers_merge', stoa_viewers_merge)
-register('stoa_sample_put', stoa_sample_put)
-register('stoa_sample_range', stoa_sample_range, { 'no-writes' })
-register('stoa_samples_old', stoa_samples_old)
-register('stoa_samples_thin', stoa_samples_thin)
-register('stoa_sweep', stoa_sweep)
+register('viewers_add', stoa_viewers_add)
+register('viewers_merge', stoa_viewers_merge)
+register('sample_put', stoa_sample_put)
+register('sample_range', stoa_sample_range, { 'no-writes' })
+register('samples_old', stoa_samples_old)
+register('samples_thin', stoa_samples_thin)
+register('sweep', stoa_sweep)

@@ -79,7 +79,7 @@ local function stoa_lease(keys, argv)
   return 1
 end
 
-register('stoa_node_beat', stoa_node_beat)
-register('stoa_nodes', stoa_nodes, { 'no-writes' })
-register('stoa_route_put', stoa_route_put)
-register('stoa_lease', stoa_lease)
+register('node_beat', stoa_node_beat)
+register('nodes', stoa_nodes, { 'no-writes' })
+register('route_put', stoa_route_put)
+register('lease', stoa_lease)

@@ -1,11 +1,10 @@
-#!lua name=stoa
-
 -- What Stoa does inside Redis: each function is one step that nobody sees half of. store/redis.h says
 -- what the keys hold; store/redis_*.c call the functions, one file per group, and document the
 -- arguments beside the call.
 --
 -- The library is this file, then redis_counting.lua, redis_presence.lua and redis_fleet.lua: they are
--- put together when the program is built (redis_library.c), and are one to Redis.
+-- put together when the program is built, and get their first two lines when it starts, which have the
+-- name, LIBRARY (redis_library.h). They are one to Redis.
 --
 -- Rules, kept by all of them:
 --
@@ -21,6 +20,8 @@
 --     two numbers. The other numbers stay below 2^53.
 --  4. Times come from the caller (now_ms), so that all nodes and the tests agree with their
 --     messages; only what Redis lets expire goes by the server's clock.
+--  5. While a fleet is upgraded, two versions of the library work on the same keys, side by side. What
+--     one writes the other has to read: fields are added, and their absence means what it meant before.
 
 -- While a library is being loaded it sees no other globals than `redis`, so these are no aliases.
 local function call(...)
@@ -65,7 +66,7 @@ local function keep(key, until_ms, ttl_ms, clock_ms)
 end
 
 local function register(name, callback, flags)
-  redis.register_function { function_name = name, callback = callback, flags = flags or {} }
+  redis.register_function { function_name = LIBRARY .. '_' .. name, callback = callback, flags = flags or {} }
 end
 
 -- ---------------------------------------------------------------------------------------------------
@@ -345,6 +346,6 @@ local function stoa_room_put(keys, argv)
     prev_n, l and l.ordinal or 0 }
 end
 
-register('stoa_append', stoa_append)
-register('stoa_read', stoa_read, { 'no-writes' })
-register('stoa_room_put', stoa_room_put)
+register('append', stoa_append)
+register('read', stoa_read, { 'no-writes' })
+register('room_put', stoa_room_put)

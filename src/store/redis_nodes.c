@@ -130,7 +130,7 @@ int redis_node_beat(struct store *store, const struct store_node_beat *in, store
     if (err != 0) return err;
     pack(&record, in->node);
     words_begin(&s->words);
-    words_call(&s->words, "stoa_node_beat", nodes_key(s, in->node->link[0] != '\0'));
+    words_call(&s->words, "node_beat", nodes_key(s, in->node->link[0] != '\0'));
     words_clock(s, in->now_ms);
     words_i64(&s->words, in->ttl_ms);
     words_str(&s->words, str_of(in->node->name));
@@ -240,7 +240,7 @@ static void ask_nodes(struct redis_store *s, struct gathering *g, bool is_reacha
                       redis_then *then)
 {
     words_begin(&s->words);
-    words_call(&s->words, "stoa_nodes", nodes_key(s, is_reachable));
+    words_call(&s->words, "nodes", nodes_key(s, is_reachable));
     words_clock(s, g->job->in.now_ms);
     redis_ask(s, &(struct redis_question){.then = then, .otherwise = gathering_lost, .arg = g});
 }
@@ -279,7 +279,7 @@ int redis_route_put(struct store *store, const struct store_route_put *in, store
     int err = redis_start(s, &job->job);
     if (err != 0) return err;
     words_begin(&s->words);
-    words_call(&s->words, "stoa_route_put", fleet_key(s, ":routes"));
+    words_call(&s->words, "route_put", fleet_key(s, ":routes"));
     words_str(&s->words, in->room);
     words_str(&s->words, in->sect);
     words_lit(&s->words, in->is_automatic ? "1" : "0");
@@ -307,7 +307,7 @@ int redis_lease(struct store *store, const struct store_lease *in, store_lease_c
     int err = redis_start(s, &job->job);
     if (err != 0) return err;
     words_begin(&s->words);
-    words_call(&s->words, "stoa_lease", fleet_key(s, ":leases"));
+    words_call(&s->words, "lease", fleet_key(s, ":leases"));
     words_clock(s, in->now_ms);
     words_i64(&s->words, in->ttl_ms);
     words_str(&s->words, in->name);

@@ -100,7 +100,7 @@ static void shards_lost(struct redis_store *s, void *arg)
 static void words_count(struct redis_store *s, struct str room, uint32_t shard, int64_t now_ms,
                         int64_t fresh_ms)
 {
-    words_shard(s, "stoa_presence_count", room, shard);
+    words_shard(s, "presence_count", room, shard);
     words_i64(&s->words, now_ms);
     words_i64(&s->words, STORE_PRESENCE_TTL_MS);
     words_i64(&s->words, fresh_ms);
@@ -183,7 +183,7 @@ static void put_shard(struct redis_store *s, struct put *put, uint32_t shard, ui
     const struct store_presence_put *in = &put->job->in;
     bool is_moving = in->now_ms - put->room->grown_ms < MOVING_MS, is_home;
 
-    words_shard(s, "stoa_presence_put", in->room, shard);
+    words_shard(s, "presence_put", in->room, shard);
     words_i64(&s->words, in->now_ms);
     words_i64(&s->words, STORE_PRESENCE_TTL_MS);
     words_str(&s->words, in->node);
@@ -284,7 +284,7 @@ static uint32_t shards_for(uint64_t users, uint32_t shards)
 
 static void publish(struct redis_store *s, struct count *count)
 {
-    words_shard(s, "stoa_presence_publish", count->room->key, 0);
+    words_shard(s, "presence_publish", count->room->key, 0);
     words_i64(&s->words, count->now_ms);
     words_i64(&s->words, STORE_PRESENCE_TTL_MS);
     words_u64(&s->words, count->sum);
@@ -441,7 +441,7 @@ static void ask_page(struct redis_store *s, struct page *page)
     uint32_t shard = bits == 0 ? 0 : reverse(page->stretch) >> (32 - bits);
     struct redis_words *w = &s->words;
 
-    words_shard(s, "stoa_presence_page", in->room, shard);
+    words_shard(s, "presence_page", in->room, shard);
     words_i64(w, in->now_ms - STORE_PRESENCE_TTL_MS);
     words_u64(w, page->from);
     words_str(w, buf_str(&page->after));

@@ -201,7 +201,7 @@ local function stoa_presence_page(keys, argv)
   return { is_more and 1 or 0, last, page }
 end
 
-register('stoa_presence_put', stoa_presence_put)
-register('stoa_presence_count', stoa_presence_count)
-register('stoa_presence_publish', stoa_presence_publish)
-register('stoa_presence_page', stoa_presence_page, { 'no-writes' })
+register('presence_put', stoa_presence_put)
+register('presence_count', stoa_presence_count)
+register('presence_publish', stoa_presence_publish)
+register('presence_page', stoa_presence_page, { 'no-writes' })

@@ -49,7 +49,7 @@ static void ask(struct redis_store *s, struct read_job *job)
     struct redis_words *w = &s->words;
 
     words_begin(w);
-    words_call(w, "stoa_read", redis_room_key(s, job->in.room, ""));
+    words_call(w, "read", redis_room_key(s, job->in.room, ""));
     words_lit(w, job->in.list == LIST_HIGH ? "h" : "n");
     words_lit(w, is_after ? "after" : "before");
     if (!is_after && job->in.from == UINT64_MAX)

@@ -150,7 +150,7 @@ static void words_put(struct redis_store *s, const struct put *put)
     struct redis_words *w = &s->words;
 
     words_begin(w);
-    words_call(w, "stoa_room_put", redis_room_key(s, in->room, ""));
+    words_call(w, "room_put", redis_room_key(s, in->room, ""));
     redis_flight_word(s, &put->flight);
     words_i64(w, in->now_ms);
     words_lit(w, in->only_new ? "1" : "0");

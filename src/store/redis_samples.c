@@ -70,7 +70,7 @@ int redis_sample_put(struct store *store, const struct store_sample_put *in, sto
     if (err != 0) return err;
     redis_touch(s, redis_room(s, in->room));
     words_begin(w);
-    words_call(w, "stoa_sample_put", redis_room_key(s, in->room, ""));
+    words_call(w, "sample_put", redis_room_key(s, in->room, ""));
     words_i64(w, in->sample.at_ms);
     words_str(w, in->node);
     words_sample(w, &in->sample);
@@ -156,7 +156,7 @@ static void ask_range(struct redis_store *s, struct range *r)
     struct redis_words *w = &s->words;
 
     words_begin(w);
-    words_call(w, "stoa_sample_range", redis_room_key(s, in->room, ""));
+    words_call(w, "sample_range", redis_room_key(s, in->room, ""));
     words_i64(w, r->last_ms > in->from_ms ? r->last_ms : in->from_ms);
     words_i64(w, in->to_ms);
     words_u64(w, RANGE_MAX);
@@ -236,7 +236,7 @@ static void on_old(struct redis_store *s, void *arg, const redisReply *reply)
     int64_t at_ms = redis_i64(redis_at(reply, 0));
     struct sample hour = hour_of(at_ms, names, redis_at(reply, 2));
     words_begin(w);
-    words_call(w, "stoa_samples_thin", redis_room_key(s, t->room->key, ""));
+    words_call(w, "samples_thin", redis_room_key(s, t->room->key, ""));
     words_i64(w, at_ms);
     words_i64(w, SAMPLE_THIN_MS);
     words_sample(w, &hour);
@@ -252,7 +252,7 @@ void redis_samples_thin(struct redis_store *s, struct redis_room *room, int64_t 
 
     *t = (struct thinning){room, then};
     words_begin(w);
-    words_call(w, "stoa_samples_old", redis_room_key(s, room->key, ""));
+    words_call(w, "samples_old", redis_room_key(s, room->key, ""));
     words_i64(w, before_ms);
     words_i64(w, SAMPLE_THIN_MS);
     redis_ask(s, &(struct redis_question){.then = on_old, .otherwise = thin_lost, .arg = t});

@@ -25,7 +25,8 @@
     X(redis_disconnects_total, "counter", "Connections lost")                                      \
     X(redis_refreshes_total, "counter", "Times that the map of slots was read")                    \
     X(redis_refresh_failures_total, "counter", "Times that it could not be read from a node")      \
-    X(redis_library_loads_total, "counter", "Times that the functions were loaded")                \
+    X(redis_library_loads_total, "counter",                                                        \
+      "Times that the functions were loaded on a master that had them not")                        \
     X(redis_waits_total, "counter", "WAIT commands")                                               \
     X(redis_messages_total, "counter", "Messages of channels")                                     \
     X(redis_subscriptions, "gauge", "Channels subscribed to")                                      \

@@ -8,6 +8,7 @@
 
 #include "store/front.h"
 #include "store/redis_cluster.h"
+#include "store/redis_library.h"
 #include "store/redis_words.h"
 
 struct redis_store;
@@ -48,6 +49,7 @@ struct redis_room {
 struct redis_store {
     struct store store;
     struct front front;
+    struct redis_library library;
     struct redis_cluster *cluster;
     struct store_retention retention[LIST_KINDS];
     struct store_history history;

@@ -73,7 +73,7 @@ static void sweep_room(struct redis_store *s, struct redis_room *room)
     room->is_sweeping = true;
     s->sweeping++;
     words_begin(w);
-    words_call(w, "stoa_sweep", redis_room_key(s, room->key, ""));
+    words_call(w, "sweep", redis_room_key(s, room->key, ""));
     words_i64(w, s->front.now_ms);
     for (int i = 0; i < LIST_KINDS; i++) {
         words_u64(w, s->retention[i].max_count);

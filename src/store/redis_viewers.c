@@ -62,7 +62,7 @@ int redis_viewers_add(struct store *store, const struct store_viewers_add *in, s
 
     int err = redis_start(s, &job->job);
     if (err != 0) return err;
-    words_change(s, job, "stoa_viewers_add");
+    words_change(s, job, "viewers_add");
     words_u64(&s->words, VIEWERS_EXACT_MAX);
     for (size_t i = 0; i < job->count; i++) words_str(&s->words, job->users[i]);
     redis_ask_for(s, &job->job, on_added, false);
@@ -83,7 +83,7 @@ int redis_viewers_merge(struct store *store, const struct store_viewers_merge *i
         return 0;
     }
     hll_deinit(&sketch);
-    words_change(s, job, "stoa_viewers_merge");
+    words_change(s, job, "viewers_merge");
     words_str(&s->words, job->sketch);
     redis_ask_for(s, &job->job, on_added, false);
     return 0;

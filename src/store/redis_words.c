@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "core/id.h"
+#include "store/redis_library.h"
 
 void words_deinit(struct redis_words *w)
 {
@@ -81,21 +82,26 @@ void words_stream_id(struct redis_words *w, uint64_t id)
     add_text(w, text, (int)id_format(id, text));
 }
 
+static void add_call(struct redis_words *w, const char *function, const char *keys)
+{
+    char name[REDIS_FUNCTION_MAX];
+
+    words_lit(w, "FCALL");
+    add_text(w, name, snprintf(name, sizeof(name), "%s_%s", w->library, function));
+    words_lit(w, keys);
+}
+
 void words_call(struct redis_words *w, const char *function, struct str key)
 {
     w->key = key;
-    words_lit(w, "FCALL");
-    words_lit(w, function);
-    words_lit(w, "1");
+    add_call(w, function, "1");
     words_str(w, key);
 }
 
 void words_call2(struct redis_words *w, const char *function, struct str key, struct str other)
 {
     w->key = key;
-    words_lit(w, "FCALL");
-    words_lit(w, function);
-    words_lit(w, "2");
+    add_call(w, function, "2");
     words_str(w, key);
     words_str(w, other);
 }

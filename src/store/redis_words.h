@@ -1,6 +1,6 @@
 /* The words of one command to Redis, put together, and keys made on the way.
  *
- * A zeroed struct redis_words is empty; words_begin() empties one that was used and keeps its memory.
+ * A zeroed struct redis_words with its library is empty; words_begin() empties one that was used and keeps its memory.
  * What is added is borrowed until the command has been given to redis_cluster_call(), which copies;
  * what has to be made, numbers and keys, lives as long. Single thread. */
 #ifndef STOA_STORE_REDIS_WORDS_H
@@ -10,7 +10,8 @@
 #include "store/arena.h"
 
 struct redis_words {
-    struct str key; /* decides where the command goes */
+    const char *library; /* whose functions are called (store/redis_library.h); borrowed */
+    struct str key;      /* decides where the command goes */
     struct str *words;
     size_t count, cap;
     struct arena made;
@@ -28,7 +29,7 @@ void words_u64(struct redis_words *w, uint64_t value);
 /* An id as two words, milliseconds and n, and as one, "ms-n". */
 void words_id(struct redis_words *w, uint64_t id);
 void words_stream_id(struct redis_words *w, uint64_t id);
-/* FCALL with this one key, or these two. */
+/* FCALL of a function of the library, by its name there, with this one key, or these two. */
 void words_call(struct redis_words *w, const char *function, struct str key);
 void words_call2(struct redis_words *w, const char *function, struct str key, struct str other);
 /* A command with this key as its next word. */
