@@ -1,35 +1,10 @@
-#include "store/faulty.h"
+#include "store/faulty_internal.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/error.h"
-#include "base/rng.h"
-#include "store/front.h"
 #include "store/memory.h"
 #include "store/open.h"
-
-struct faulty {
-    struct store store;
-    struct store *inner;
-    struct front front; /* fires the callbacks; its own news and counts are not used */
-    struct rng rng;
-    struct faulty_odds odds;
-    struct list calls; /* struct held_call, in the order of the calls */
-    struct list news;  /* struct held_news, as they came from inside */
-    uint64_t call_count;
-    int64_t now_ms;
-};
-
-/* A call that we have not answered. */
-struct held_call {
-    struct list node;
-    struct faulty *owner;
-    struct job *job;
-    uint64_t number; /* counts the calls, from 1 */
-    bool is_ready;   /* the answer is in the job */
-    bool is_lie;
-    int64_t due_ms;
-};
 
 struct held_news {
     struct list node;
@@ -37,11 +12,6 @@ struct held_news {
     uint64_t after;          /* the last call before it came: its own append is no later */
     int64_t due_ms;
 };
-
-static struct faulty *faulty_of(struct store *store)
-{
-    return CONTAINER_OF(store, struct faulty, store);
-}
 
 static bool happens(struct faulty *f, double chance)
 {
@@ -77,333 +47,52 @@ static void let_go(struct held_call *held)
     free(held);
 }
 
-static void answer(struct held_call *held, int err)
+void faulty_answer(struct held_call *held, int err)
 {
     held->job->err = held->is_lie ? ERR_STORE_UNAVAILABLE : err;
     held->is_ready = true;
     held->due_ms = due_after(held->owner, held->owner->odds.delay);
 }
 
-/* It goes no further; the caller hears of it in the next dispatch. */
-static int answer_lost(struct held_call *held)
+static int hold_unless(struct store *store, struct job *job, double lose,
+                       struct held_call **ret_held)
 {
-    struct store_env *env = &held->owner->front.env;
+    struct faulty *f = faulty_of(store);
+    struct store_env *env = &f->front.env;
 
-    answer(held, ERR_STORE_UNAVAILABLE);
+    *ret_held = NULL;
+    if (happens(f, f->odds.refuse)) {
+        job_free(job);
+        return ERR_OVERLOADED;
+    }
+    struct held_call *held = hold(f, job);
+    if (!happens(f, lose)) {
+        *ret_held = held;
+        return 0;
+    }
+    faulty_answer(held, ERR_STORE_UNAVAILABLE);
     if (env->wake != NULL) env->wake(env->wake_arg);
     return 0;
 }
 
-static int started(struct held_call *held, int err)
+int faulty_hold_write(struct store *store, struct job *job, struct held_call **ret_held)
 {
-    if (err != 0) let_go(held);
+    struct faulty *f = faulty_of(store);
+
+    int err = hold_unless(store, job, f->odds.lose, ret_held);
+    if (*ret_held != NULL) (*ret_held)->is_lie = happens(f, f->odds.lie);
     return err;
 }
 
-static void on_appended(void *arg, int err, const struct store_appended *appended)
+int faulty_hold_read(struct store *store, struct job *job, struct held_call **ret_held)
 {
-    struct held_call *held = arg;
-
-    job_append(held->job)->out = *appended;
-    answer(held, err);
+    return hold_unless(store, job, faulty_of(store)->odds.fail_read, ret_held);
 }
 
-static int faulty_append(struct store *store, const struct store_append *in, store_append_cb *cb,
-                         void *arg)
+int faulty_started(struct held_call *held, int err)
 {
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &append_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_append(f->inner, in, on_appended, held));
-}
-
-/* The messages come in id order already, so the copy is not sealed. */
-static void on_read(void *arg, int err, const struct store_range *range)
-{
-    struct held_call *held = arg;
-    struct read_job *job = job_read(held->job);
-
-    if (range != NULL) {
-        for (size_t i = 0; i < range->count; i++) ASSERT(read_job_add(job, &range->messages[i]));
-        job->out = *range;
-        job->out.messages = job->messages;
-    }
-    answer(held, err);
-}
-
-static int faulty_read(struct store *store, const struct store_read *in, store_read_cb *cb,
-                       void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &read_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_read(f->inner, in, on_read, held));
-}
-
-static void on_room(void *arg, int err, const struct room_record *record, bool created)
-{
-    struct held_call *held = arg;
-    struct room_job *job = job_room(held->job);
-
-    if (record != NULL) job->out = *record;
-    job->created = created;
-    answer(held, err);
-}
-
-static int faulty_put(struct store *store, const struct store_room_put *in, store_room_cb *cb,
-                      void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &room_put_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_room_put(f->inner, in, on_room, held));
-}
-
-static int faulty_get(struct store *store, struct str room, store_room_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &room_get_job_new(room, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_room_get(f->inner, room, on_room, held));
-}
-
-static void on_list(void *arg, int err, const struct store_room_item *items, size_t count,
-                    bool more)
-{
-    struct held_call *held = arg;
-    struct list_job *job = job_list(held->job);
-
-    for (size_t i = 0; i < count; i++) ASSERT(list_job_add(job, items[i].room, &items[i].record));
-    job->more = more;
-    answer(held, err);
-}
-
-static int faulty_list(struct store *store, struct str app, struct str after, uint32_t limit,
-                       store_list_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &list_job_new(app, after, limit, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_room_list(f->inner, app, after, limit, on_list, held));
-}
-
-static void on_done(void *arg, int err)
-{
-    answer(arg, err);
-}
-
-static int faulty_ping(struct store *store, store_ping_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &ping_job_new(cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_ping(f->inner, on_done, held));
-}
-
-static void on_viewers(void *arg, int err, const struct viewers_count *count)
-{
-    struct held_call *held = arg;
-
-    if (count != NULL) job_viewers(held->job)->out = *count;
-    answer(held, err);
-}
-
-static int faulty_viewers_add(struct store *store, const struct store_viewers_add *in,
-                              store_viewers_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &viewers_add_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_viewers_add(f->inner, in, on_viewers, held));
-}
-
-static int faulty_viewers_merge(struct store *store, const struct store_viewers_merge *in,
-                                store_viewers_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &viewers_merge_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_viewers_merge(f->inner, in, on_viewers, held));
-}
-
-static int faulty_viewers_count(struct store *store, const struct store_viewers_count *in,
-                                store_viewers_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &viewers_count_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_viewers_count(f->inner, in, on_viewers, held));
-}
-
-static int faulty_sample_put(struct store *store, const struct store_sample_put *in,
-                             store_sample_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &sample_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_sample_put(f->inner, in, on_done, held));
-}
-
-static void on_samples(void *arg, int err, const struct sample *samples, size_t count, bool more)
-{
-    struct held_call *held = arg;
-    struct samples_job *job = job_samples(held->job);
-
-    for (size_t i = 0; i < count; i++) ASSERT(samples_job_add(job, &samples[i]));
-    job->more = more;
-    answer(held, err);
-}
-
-static int faulty_sample_range(struct store *store, const struct store_sample_range *in,
-                               store_samples_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &samples_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_sample_range(f->inner, in, on_samples, held));
-}
-
-static int faulty_presence_put(struct store *store, const struct store_presence_put *in,
-                               store_presence_put_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &presence_put_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_presence_put(f->inner, in, on_done, held));
-}
-
-static void on_presence_count(void *arg, int err, uint64_t online, int64_t as_of_ms)
-{
-    struct held_call *held = arg;
-
-    job_presence(held->job)->online = online;
-    job_presence(held->job)->as_of_ms = as_of_ms;
-    answer(held, err);
-}
-
-static int faulty_presence_count(struct store *store, struct str room, int64_t now_ms,
-                                 store_presence_count_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &presence_count_job_new(room, now_ms, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_presence_count(f->inner, room, now_ms, on_presence_count, held));
-}
-
-static void on_presence_page(void *arg, int err, const struct store_presence_page *page)
-{
-    struct held_call *held = arg;
-    struct presence_job *job = job_presence(held->job);
-
-    for (size_t i = 0; page != NULL && i < page->count; i++) presence_job_add(job, &page->users[i]);
-    if (page != NULL && page->more) presence_job_end(job, page->last);
-    answer(held, err);
-}
-
-static int faulty_presence_page(struct store *store, const struct store_presence_query *in,
-                                store_presence_page_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &presence_page_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_presence_page(f->inner, in, on_presence_page, held));
-}
-
-static int faulty_node_beat(struct store *store, const struct store_node_beat *in,
-                            store_done_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &beat_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_node_beat(f->inner, in, on_done, held));
-}
-
-static void on_routes(void *arg, int err, const struct routes *routes)
-{
-    struct held_call *held = arg;
-
-    if (routes != NULL) job_routes(held->job)->out = routes_copy(routes);
-    answer(held, err);
-}
-
-static int faulty_routes_get(struct store *store, const struct store_routes_get *in,
-                             store_routes_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &routes_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.fail_read)) return answer_lost(held);
-    return started(held, store_routes_get(f->inner, in, on_routes, held));
-}
-
-static int faulty_route_put(struct store *store, const struct store_route_put *in,
-                            store_done_cb *cb, void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &route_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_route_put(f->inner, in, on_done, held));
-}
-
-static void on_lease(void *arg, int err, bool is_held)
-{
-    struct held_call *held = arg;
-
-    job_lease(held->job)->is_held = is_held;
-    answer(held, err);
-}
-
-static int faulty_lease(struct store *store, const struct store_lease *in, store_lease_cb *cb,
-                        void *arg)
-{
-    struct faulty *f = faulty_of(store);
-
-    if (happens(f, f->odds.refuse)) return ERR_OVERLOADED;
-    struct held_call *held = hold(f, &lease_job_new(in, cb, arg)->job);
-    if (happens(f, f->odds.lose)) return answer_lost(held);
-    held->is_lie = happens(f, f->odds.lie);
-    return started(held, store_lease(f->inner, in, on_lease, held));
+    if (err != 0) let_go(held);
+    return err;
 }
 
 /* --- news ------------------------------------------------------------------------------------ */
@@ -440,12 +129,12 @@ static void free_news(struct held_news *held)
     free(held);
 }
 
-static void faulty_watch(struct store *store, struct str room)
+void faulty_watch(struct store *store, struct str room)
 {
     store_watch(faulty_of(store)->inner, room);
 }
 
-static void faulty_unwatch(struct store *store, struct str room)
+void faulty_unwatch(struct store *store, struct str room)
 {
     store_unwatch(faulty_of(store)->inner, room);
 }
@@ -574,7 +263,7 @@ static void hurry(struct faulty *f, int64_t now_ms)
     }
 }
 
-static int64_t faulty_dispatch(struct store *store, int64_t now_ms)
+int64_t faulty_dispatch(struct store *store, int64_t now_ms)
 {
     struct faulty *f = faulty_of(store);
 
@@ -589,7 +278,7 @@ static int64_t faulty_dispatch(struct store *store, int64_t now_ms)
 
 /* --- open and close -------------------------------------------------------------------------- */
 
-static const struct store_stats *faulty_stats(struct store *store)
+const struct store_stats *faulty_stats(struct store *store)
 {
     return store_stats(faulty_of(store)->inner);
 }
@@ -602,39 +291,13 @@ static void faulty_free(struct faulty *f)
     free(f);
 }
 
-static void faulty_close(struct store *store)
+void faulty_close(struct store *store)
 {
     struct faulty *f = faulty_of(store);
 
     store_close(f->inner);
     faulty_free(f);
 }
-
-static const struct store_ops faulty_ops = {
-    .append = faulty_append,
-    .read = faulty_read,
-    .watch = faulty_watch,
-    .unwatch = faulty_unwatch,
-    .room_put = faulty_put,
-    .room_get = faulty_get,
-    .room_list = faulty_list,
-    .ping = faulty_ping,
-    .presence_put = faulty_presence_put,
-    .presence_count = faulty_presence_count,
-    .presence_page = faulty_presence_page,
-    .node_beat = faulty_node_beat,
-    .routes_get = faulty_routes_get,
-    .route_put = faulty_route_put,
-    .lease = faulty_lease,
-    .viewers_add = faulty_viewers_add,
-    .viewers_merge = faulty_viewers_merge,
-    .viewers_count = faulty_viewers_count,
-    .sample_put = faulty_sample_put,
-    .sample_range = faulty_sample_range,
-    .stats = faulty_stats,
-    .dispatch = faulty_dispatch,
-    .close = faulty_close,
-};
 
 int faulty_store_open(const struct faulty_setup *setup, const struct store_config *config,
                       struct store **ret_store, char *ret_why, size_t why_cap)
