@@ -1,4 +1,4 @@
-/* The hub's thread: the process from start to drained stop. */
+/* The hub's thread: the process from start to stop. */
 #include "net/server.h"
 
 #include <errno.h>
@@ -16,12 +16,11 @@
 #include "base/log.h"
 #include "http/json_read.h"
 #include "net/address.h"
+#include "net/hub_loop.h"
 #include "net/node.h"
 #include "store/faulty.h"
 #include "store/open.h"
 
-#define CALLS_A_TURN   512 /* of one worker */
-#define DRAIN_CHECK_MS 10
 #define DRAIN_GRACE_MS 5000 /* for appends and slow readers, beyond drain_ms */
 
 const struct server_config *node_config(const struct node *node)
@@ -41,96 +40,10 @@ void node_connection_closed(struct node *node)
     atomic_fetch_sub(&node->connections, 1);
 }
 
-/* One turn of the hub's loop --------------------------------------------------------------- */
-
-static bool take_calls(struct node *node, struct net_worker *nw, int64_t now_ms)
-{
-    struct call *call;
-    for (int i = 0; i < CALLS_A_TURN; i++) {
-        if (!queue_pop(nw->calls, &call)) return false;
-        hub_call(node->hub, call, now_ms);
-    }
-    return true;
-}
-
-static void wake_workers(struct node *node)
-{
-    uint64_t wakes = hub_take_wakes(node->hub);
-    for (unsigned i = 0; i < node->worker_count; i++)
-        if ((wakes & 1ull << i) != 0) wake_signal(&node->workers[i].wake);
-}
-
 static void set_phase(struct node *node, enum node_phase phase)
 {
     atomic_store(&node->phase, phase);
     for (unsigned i = 0; i < node->worker_count; i++) wake_signal(&node->workers[i].wake);
-}
-
-/* Asked before the calls are taken: what a worker had told by then is among them. */
-static bool have_told(const struct node *node)
-{
-    if (atomic_load(&node->connections) > 0) return false;
-    for (unsigned i = 0; i < node->worker_count; i++)
-        if (!atomic_load(&node->workers[i].has_told)) return false;
-    return true;
-}
-
-static bool is_drained(const struct node *node, bool have_told, int64_t now_ms)
-{
-    bool is_quiet =
-        have_told && hub_calls_under_way(node->hub) == 0 && link_server_is_quiet(node->links);
-    return is_quiet || now_ms >= node->drain_until_ms;
-}
-
-static void on_idle(uv_idle_t *idle)
-{
-    (void)idle; /* its being active is what keeps the loop from sleeping */
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    (void)timer; /* it only ends the sleep */
-}
-
-static void sleep_until(struct node *node, int64_t now_ms, int64_t next_ms)
-{
-    if (atomic_load(&node->phase) == NODE_DRAINING && next_ms > now_ms + DRAIN_CHECK_MS)
-        next_ms = now_ms + DRAIN_CHECK_MS;
-    uv_update_time(&node->loop);
-    uv_timer_start(&node->timer, on_timer, next_ms > now_ms ? (uint64_t)(next_ms - now_ms) : 0, 0);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct node *node = CONTAINER_OF(prepare, struct node, prepare);
-    if (node->store == NULL) return; /* a store that is being opened may run the loop */
-    int64_t now_ms = clock_now_ms(&node->clock);
-    bool is_told = have_told(node), has_more = false;
-    for (unsigned i = 0; i < node->worker_count; i++)
-        has_more |= take_calls(node, &node->workers[i], now_ms);
-    int64_t next_ms = hub_tick(node->hub, now_ms);
-    wake_workers(node);
-    link_server_flush(node->links);
-    if (has_more)
-        uv_idle_start(&node->idle, on_idle);
-    else
-        uv_idle_stop(&node->idle);
-    if (atomic_load(&node->phase) == NODE_DRAINING && is_drained(node, is_told, now_ms))
-        uv_stop(&node->loop);
-    sleep_until(node, now_ms, next_ms);
-}
-
-static void on_wake(uv_poll_t *poll, int status, int events)
-{
-    (void)status;
-    (void)events;
-    wake_clear(&CONTAINER_OF(poll, struct node, wake_poll)->wake);
-}
-
-static void wake_hub(void *arg)
-{
-    struct node *node = arg;
-    wake_signal(&node->wake);
 }
 
 /* Signals ---------------------------------------------------------------------------------- */
@@ -189,7 +102,8 @@ static int open_faulty(struct node *node, const struct store_config *store, char
 static int open_store(struct node *node, char *why, size_t why_cap)
 {
     const struct server_config *config = node->config;
-    struct store_config store = {.env = {.loop = &node->loop, .wake = wake_hub, .wake_arg = node}};
+    struct store_config store = {
+        .env = {.loop = &node->loop, .wake = hub_loop_wake, .wake_arg = node}};
     hub_store_env(node->hub, &store.env);
     memcpy(store.retention, config->retention, sizeof store.retention);
     store.history = config->history;
@@ -335,20 +249,6 @@ static void make_hub(struct node *node)
     node->hub = hub_new(&config, node->started_ms);
 }
 
-static int make_loop(struct node *node)
-{
-    int err = wake_init(&node->wake);
-    if (err != 0) return err;
-    err = uv_loop_init(&node->loop);
-    if (err != 0) return err;
-    uv_poll_init(&node->loop, &node->wake_poll, node->wake.fd);
-    uv_poll_start(&node->wake_poll, UV_READABLE, on_wake);
-    uv_prepare_init(&node->loop, &node->prepare);
-    uv_idle_init(&node->loop, &node->idle);
-    uv_timer_init(&node->loop, &node->timer);
-    return signals_watch(&node->signals, &node->loop, on_signal);
-}
-
 /* One socket per worker. The first may choose the port; the others share it. */
 static int bind_all(const char *address, unsigned count, int *ret_fds, char *why, size_t why_cap)
 {
@@ -390,21 +290,6 @@ static int start_workers(struct node *node, const int *fds, int ops_fd, char *wh
 }
 
 /* The end ---------------------------------------------------------------------------------- */
-
-static void close_one(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle)) uv_close(handle, NULL);
-}
-
-static void close_loop(struct node *node)
-{
-    uv_walk(&node->loop, close_one, NULL);
-    uv_run(&node->loop, UV_RUN_DEFAULT);
-    int err = uv_loop_close(&node->loop);
-    ASSERT(err == 0);
-    wake_deinit(&node->wake);
-}
 
 /* Calls that no hub will answer any more: the workers are gone, so they are freed here. */
 static void drop_calls(struct net_worker *nw)
@@ -493,13 +378,26 @@ static int serve(struct node *node, char *why, size_t why_cap)
     err = start_workers(node, fds, ops_fd, why, why_cap);
     if (err != OK) return err;
     announce(fds[0], config);
-    /* A store may run the loop while it is opened and closed: then there is no hub to be served. */
-    uv_prepare_start(&node->prepare, on_prepare);
-    uv_run(&node->loop, UV_RUN_DEFAULT);
-    uv_prepare_stop(&node->prepare);
+    hub_loop_run(node);
     stop_workers(node);
     log_info("server", "stopped");
     return OK;
+}
+
+static int run_loop(struct node *node, char *why, size_t why_cap)
+{
+    int err = hub_loop_init(node);
+    if (err != 0) {
+        snprintf(why, why_cap, "cannot make an event loop: %s", uv_strerror(err));
+        return err;
+    }
+    err = signals_watch(&node->signals, &node->loop, on_signal);
+    if (err != 0)
+        snprintf(why, why_cap, "cannot watch signals: %s", uv_strerror(err));
+    else
+        err = serve(node, why, why_cap);
+    hub_loop_deinit(node);
+    return err;
 }
 
 int server_run(const struct server_config *config, char *why, size_t why_cap)
@@ -510,12 +408,7 @@ int server_run(const struct server_config *config, char *why, size_t why_cap)
     signal(SIGPIPE, SIG_IGN);
     struct node *node = node_new(config);
     signals_block(&node->signals);
-    int err = make_loop(node);
-    if (err != 0)
-        snprintf(why, why_cap, "cannot make an event loop: %s", uv_strerror(err));
-    else
-        err = serve(node, why, why_cap);
-    close_loop(node);
+    int err = run_loop(node, why, why_cap);
     signals_restore(&node->signals);
     node_free(node);
     return err;
