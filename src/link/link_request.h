@@ -5,7 +5,8 @@
  * for granted: lengths, counts, a room where one is needed. now_ms is not sent: the node that
  * carries it out sets its own. Any thread.
  *
- * To add a verb: a kind, its member, its cases here and in link_answer.c, a part in link.proto. */
+ * To add a verb: a kind, its member, its cases in link_request.c (writing), link_request_read.c and
+ * link_answer.c, a part in link.proto. */
 #ifndef STOA_LINK_LINK_REQUEST_H
 #define STOA_LINK_LINK_REQUEST_H
 

@@ -380,96 +380,31 @@ void job_free(struct job *job)
     free(job);
 }
 
-struct append_job *job_append(struct job *job)
-{
-    ASSERT(job->kind == JOB_APPEND);
-    return CONTAINER_OF(job, struct append_job, job);
-}
-
-struct read_job *job_read(struct job *job)
-{
-    ASSERT(job->kind == JOB_READ);
-    return CONTAINER_OF(job, struct read_job, job);
-}
-
-struct room_job *job_room(struct job *job)
-{
-    ASSERT(job->kind == JOB_ROOM_PUT || job->kind == JOB_ROOM_GET);
-    return CONTAINER_OF(job, struct room_job, job);
-}
-
-struct list_job *job_list(struct job *job)
-{
-    ASSERT(job->kind == JOB_ROOM_LIST);
-    return CONTAINER_OF(job, struct list_job, job);
-}
-
-struct ping_job *job_ping(struct job *job)
-{
-    ASSERT(job->kind == JOB_PING);
-    return CONTAINER_OF(job, struct ping_job, job);
-}
-
-struct viewers_job *job_viewers(struct job *job)
-{
-    ASSERT(job->kind == JOB_VIEWERS_ADD || job->kind == JOB_VIEWERS_MERGE ||
-           job->kind == JOB_VIEWERS_COUNT);
-    return CONTAINER_OF(job, struct viewers_job, job);
-}
-
-struct sample_job *job_sample(struct job *job)
-{
-    ASSERT(job->kind == JOB_SAMPLE_PUT);
-    return CONTAINER_OF(job, struct sample_job, job);
-}
-
-struct samples_job *job_samples(struct job *job)
-{
-    ASSERT(job->kind == JOB_SAMPLE_RANGE);
-    return CONTAINER_OF(job, struct samples_job, job);
-}
-
-struct presence_put_job *job_presence_put(struct job *job)
-{
-    ASSERT(job->kind == JOB_PRESENCE_PUT);
-    return CONTAINER_OF(job, struct presence_put_job, job);
-}
-
-struct presence_job *job_presence(struct job *job)
-{
-    ASSERT(job->kind == JOB_PRESENCE_COUNT || job->kind == JOB_PRESENCE_PAGE);
-    return CONTAINER_OF(job, struct presence_job, job);
-}
-
-struct beat_job *job_beat(struct job *job)
-{
-    ASSERT(job->kind == JOB_NODE_BEAT);
-    return CONTAINER_OF(job, struct beat_job, job);
-}
-
-struct routes_job *job_routes(struct job *job)
-{
-    ASSERT(job->kind == JOB_ROUTES_GET);
-    return CONTAINER_OF(job, struct routes_job, job);
-}
-
-struct route_job *job_route(struct job *job)
-{
-    ASSERT(job->kind == JOB_ROUTE_PUT);
-    return CONTAINER_OF(job, struct route_job, job);
-}
-
-struct lease_job *job_lease(struct job *job)
-{
-    ASSERT(job->kind == JOB_LEASE);
-    return CONTAINER_OF(job, struct lease_job, job);
-}
-
-struct news_job *job_news(struct job *job)
-{
-    ASSERT(job->kind == JOB_NEWS);
-    return CONTAINER_OF(job, struct news_job, job);
-}
+#define DOWNCAST(name, type, is_it)                                                                \
+    struct type *name(struct job *job)                                                             \
+    {                                                                                              \
+        ASSERT(is_it);                                                                             \
+        return CONTAINER_OF(job, struct type, job);                                                \
+    }
+DOWNCAST(job_append, append_job, job->kind == JOB_APPEND)
+DOWNCAST(job_read, read_job, job->kind == JOB_READ)
+DOWNCAST(job_room, room_job, job->kind == JOB_ROOM_PUT || job->kind == JOB_ROOM_GET)
+DOWNCAST(job_list, list_job, job->kind == JOB_ROOM_LIST)
+DOWNCAST(job_ping, ping_job, job->kind == JOB_PING)
+DOWNCAST(job_viewers, viewers_job,
+         job->kind == JOB_VIEWERS_ADD || job->kind == JOB_VIEWERS_MERGE ||
+             job->kind == JOB_VIEWERS_COUNT)
+DOWNCAST(job_sample, sample_job, job->kind == JOB_SAMPLE_PUT)
+DOWNCAST(job_samples, samples_job, job->kind == JOB_SAMPLE_RANGE)
+DOWNCAST(job_presence_put, presence_put_job, job->kind == JOB_PRESENCE_PUT)
+DOWNCAST(job_presence, presence_job,
+         job->kind == JOB_PRESENCE_COUNT || job->kind == JOB_PRESENCE_PAGE)
+DOWNCAST(job_beat, beat_job, job->kind == JOB_NODE_BEAT)
+DOWNCAST(job_routes, routes_job, job->kind == JOB_ROUTES_GET)
+DOWNCAST(job_route, route_job, job->kind == JOB_ROUTE_PUT)
+DOWNCAST(job_lease, lease_job, job->kind == JOB_LEASE)
+DOWNCAST(job_news, news_job, job->kind == JOB_NEWS)
+#undef DOWNCAST
 
 /* The caller's limit bounds the answer, so the array may double until it fits. */
 static void *grown(void *array, size_t *cap, size_t count, size_t item_bytes)
