@@ -3,8 +3,8 @@
  * hub_presence.c (who is here), hub_online.c (who asks for that), hub_counting.c (who was, and
  * history; core/hub_counting.h), hub_nodes.c (this node among others; core/hub_nodes.h), hub_sects.c
  * (who asks for those, and assigns), hub_peer.c (edges behind this node; core/hub_peer.h); and where
- * nodes share the store: hub_roll_up.c (tells it who is here), hub_head_count.c (asks how many are),
- * hub_revive.c (rooms that it has lost).
+ * nodes share the store: hub_roll_up.c, hub_roll_walk.c (tell it who is here), hub_head_count.c (asks
+ * how many are), hub_revive.c (rooms that it has lost).
  *
  * Life of a room:
  *

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/times.h"
 #include "core/hub_internal.h"
 #include "core/hub_switch.h"
 
@@ -230,11 +231,6 @@ void hub_nodes_fill_sect(const struct hub *hub, struct str room, struct room_set
 }
 
 /* --- its turn -------------------------------------------------------------------------------- */
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 int64_t hub_nodes_tick(struct hub *hub)
 {

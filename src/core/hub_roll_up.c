@@ -1,70 +1,18 @@
-#include "core/hub_roll_up.h"
+#include "core/hub_roll_internal.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/error.h"
-#include "core/hub_internal.h"
-#include "core/user_set.h"
+#include "base/times.h"
 
-#define PAGES_A_TURN (HUB_SCAN / STORE_PRESENCE_MAX) /* and batches */
-#define BUSY_MS      20 /* the store has enough to do: come again after this, and up to twice */
-
-enum roll_kind {
-    ROLL_LEFT,    /* names: gone from every node, unless they are here again */
-    ROLL_CHANGED, /* names: here or gone, as they are by then */
-    ROLL_GATHERED,
-    ROLL_BEAT = ROLL_GATHERED, /* a page of those who stay */
-    ROLL_STOP,                 /* a page of them, gone with this node */
-};
-
-struct roll_batch {
-    struct list node;
-    struct hub_room *room;
-    enum roll_kind kind;
-    int64_t began_ms;
-    struct user_set names;
-    size_t bytes; /* as counted in held_bytes */
-    size_t count; /* users given to the store */
-    /* Of a beat: where the walk was, to go back to. */
-    uint64_t walk, page;
-    bool is_again;
-    char after[LIMIT_USER_ID + 1];
-};
-
-struct room_roll_up {
-    struct roll_batch *gathering[ROLL_GATHERED]; /* owned; NULL: nobody */
-    int64_t due_ms;                              /* when they may go; INT64_MAX: there are none */
-    uint32_t queued;                             /* batches of names that are on their way */
-    /* The walk over those who stay. */
-    int64_t beat_ms;  /* the next page; INT64_MAX: there is nobody */
-    int64_t round_ms; /* when this round began */
-    uint64_t walk;    /* counts those that were begun anew */
-    uint64_t page;    /* counts the pages of a walk, over all its rounds */
-    uint32_t looked;  /* at users of this page */
-    bool is_again;    /* this round leaves out nobody */
-    uint64_t outages; /* that this room has followed */
-    struct hub_timer timer;
-    char walked[LIMIT_USER_ID + 1];
-};
-
-static int64_t earlier(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
-}
-
-static int64_t later(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms > b_ms ? a_ms : b_ms;
-}
-
-static int64_t some(struct hub *hub, int64_t bound_ms)
+int64_t roll_some(struct hub *hub, int64_t bound_ms)
 {
     return (int64_t)rng_below(&hub->rng, (uint64_t)bound_ms);
 }
 
-static struct roll_batch *batch_new(struct hub_room *room, enum roll_kind kind)
+struct roll_batch *roll_batch_new(struct hub_room *room, enum roll_kind kind)
 {
     struct roll_batch *batch = xcalloc(1, sizeof *batch);
     batch->room = room;
@@ -75,7 +23,7 @@ static struct roll_batch *batch_new(struct hub_room *room, enum roll_kind kind)
     return batch;
 }
 
-static void batch_free(struct roll_batch *batch)
+void roll_batch_free(struct roll_batch *batch)
 {
     if (batch == NULL) return;
     list_remove(&batch->node);
@@ -85,7 +33,7 @@ static void batch_free(struct roll_batch *batch)
 
 /* --- gathering ------------------------------------------------------------------------------- */
 
-static void arm(struct hub_room *room)
+void roll_arm(struct hub_room *room)
 {
     struct room_roll_up *r = room->roll_up;
     struct wheel *wheel = &room->hub->wheel;
@@ -96,26 +44,13 @@ static void arm(struct hub_room *room)
         wheel_arm(wheel, &r->timer.timer, next_ms);
 }
 
-static void fire(struct hub_room *room);
-
-static struct room_roll_up *roll_up_of(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    if (r != NULL) return r;
-    r = room->roll_up = xcalloc(1, sizeof *r);
-    r->due_ms = r->beat_ms = INT64_MAX;
-    r->outages = room->hub->roll_up.outages;
-    hub_timer_init(&r->timer, room, fire);
-    return r;
-}
-
 /* Who is here comes again with the next walk, who is not lapses. */
 static void drop(struct roll_batch *batch)
 {
     struct hub_room *room = batch->room;
     counter_add(&room->hub->metrics.roll_up_dropped_total, batch->names.count);
     room->roll_up->outages = room->hub->roll_up.outages - 1;
-    batch_free(batch);
+    roll_batch_free(batch);
 }
 
 static void enqueue(struct hub_room *room, enum roll_kind kind)
@@ -143,10 +78,29 @@ static void enqueue_all(struct hub_room *room)
     room->roll_up->due_ms = INT64_MAX;
 }
 
+static void fire(struct hub_room *room)
+{
+    struct room_roll_up *r = room->roll_up;
+    if (r->queued == 0 && r->due_ms <= room->hub->now_ms) enqueue_all(room);
+    roll_walk(room);
+    roll_arm(room);
+}
+
+static struct room_roll_up *roll_up_of(struct hub_room *room)
+{
+    struct room_roll_up *r = room->roll_up;
+    if (r != NULL) return r;
+    r = room->roll_up = xcalloc(1, sizeof *r);
+    r->due_ms = r->beat_ms = INT64_MAX;
+    r->outages = room->hub->roll_up.outages;
+    hub_timer_init(&r->timer, room, fire);
+    return r;
+}
+
 static void gather(struct hub_room *room, enum roll_kind kind, struct str user)
 {
     struct room_roll_up *r = roll_up_of(room);
-    if (r->gathering[kind] == NULL) r->gathering[kind] = batch_new(room, kind);
+    if (r->gathering[kind] == NULL) r->gathering[kind] = roll_batch_new(room, kind);
     user_set_add(&r->gathering[kind]->names, user);
     if (r->due_ms == INT64_MAX) r->due_ms = room->hub->now_ms + HUB_ROLL_GATHER_MS;
     if (r->gathering[kind]->names.count == STORE_PRESENCE_MAX) enqueue_all(room);
@@ -156,22 +110,20 @@ void hub_roll_up_changed(struct hub_room *room, struct str user)
 {
     if (!hub_is_shared(room->hub)) return;
     gather(room, ROLL_CHANGED, user);
-    struct room_roll_up *r = room->roll_up;
-    if (r->beat_ms == INT64_MAX && room->users.count > 0)
-        r->beat_ms = r->round_ms = room->hub->now_ms + some(room->hub, HUB_BEAT_MS);
-    arm(room);
+    roll_walk_begin(room);
+    roll_arm(room);
 }
 
 void hub_roll_up_left(struct hub_room *room, struct str user)
 {
     if (!hub_is_shared(room->hub)) return;
     gather(room, ROLL_LEFT, user);
-    arm(room);
+    roll_arm(room);
 }
 
 /* --- what is said ---------------------------------------------------------------------------- */
 
-static void say(struct hub *hub, const struct presence_user *user, bool is_gone)
+void roll_say(struct hub *hub, const struct presence_user *user, bool is_gone)
 {
     struct hub_roll_up *all = &hub->roll_up;
     if (all->users == NULL) all->users = xcalloc(STORE_PRESENCE_MAX, sizeof *all->users);
@@ -191,14 +143,14 @@ static void say_names(struct roll_batch *batch)
         struct presence_user here = {.user = user, .seen_ms = batch->began_ms};
         bool is_here = presence_find(&room->users, user, room->hub->now_ms, &here);
         if (is_here && batch->kind == ROLL_LEFT) continue;
-        say(room->hub, &here, !is_here);
+        roll_say(room->hub, &here, !is_here);
     }
 }
 
 static void on_put(void *arg, int err);
 
 /* Gives the store what was said. */
-static int put(struct roll_batch *batch)
+int roll_put(struct roll_batch *batch)
 {
     struct hub *hub = batch->room->hub;
     struct hub_roll_up *all = &hub->roll_up;
@@ -229,13 +181,11 @@ static void finish(struct roll_batch *batch)
         room->roll_up->queued--;
         gauge_add(&room->hub->metrics.roll_up_waiting, -1);
     }
-    batch_free(batch);
-    arm(room);
+    roll_batch_free(batch);
+    roll_arm(room);
 }
 
-static void go_back(struct roll_batch *batch);
-
-static void put_off(struct roll_batch *batch)
+void roll_put_off(struct roll_batch *batch)
 {
     struct hub *hub = batch->room->hub;
     hub->roll_up.retry_ms = hub->now_ms + HUB_ROLL_RETRY_MS;
@@ -244,7 +194,7 @@ static void put_off(struct roll_batch *batch)
         list_remove(&batch->node);
         list_insert(hub->roll_up.waiting.next, &batch->node);
     } else {
-        go_back(batch);
+        roll_walk_back(batch);
         finish(batch);
     }
 }
@@ -270,7 +220,7 @@ static void on_put(void *arg, int err)
     if (batch->kind == ROLL_BEAT) all->beats_at_store--;
     hub_roll_up_heard(room->hub, err);
     if (err == ERR_STORE_UNAVAILABLE) {
-        put_off(batch);
+        roll_put_off(batch);
         return;
     }
     bool is_news = batch->kind < ROLL_GATHERED || batch->is_again;
@@ -281,7 +231,7 @@ static void on_put(void *arg, int err)
     if (is_news) hub_head_count_changed(room);
 }
 
-static bool may_give(const struct hub_roll_up *all, int64_t now_ms)
+bool roll_may_give(const struct hub_roll_up *all, int64_t now_ms)
 {
     return all->at_store_count < HUB_ROLL_AT_ONCE && now_ms >= all->retry_ms;
 }
@@ -293,16 +243,16 @@ static void give(struct roll_batch *batch)
     say_names(batch);
     if (all->count == 0)
         finish(batch); /* all who left are here again */
-    else if (put(batch) != OK)
-        put_off(batch);
+    else if (roll_put(batch) != OK)
+        roll_put_off(batch);
 }
 
 int64_t hub_roll_up_tick(struct hub *hub)
 {
     struct hub_roll_up *all = &hub->roll_up;
     int batches = 0;
-    while (!list_is_empty(&all->waiting) && may_give(all, hub->now_ms)) {
-        if (batches++ == PAGES_A_TURN) return hub->now_ms;
+    while (!list_is_empty(&all->waiting) && roll_may_give(all, hub->now_ms)) {
+        if (batches++ == ROLL_PAGES_A_TURN) return hub->now_ms;
         give(CONTAINER_OF(all->waiting.next, struct roll_batch, node));
     }
     /* Where too much is at the store, its answer brings the next turn. */
@@ -310,156 +260,11 @@ int64_t hub_roll_up_tick(struct hub *hub)
     return all->retry_ms;
 }
 
-/* --- those who stay -------------------------------------------------------------------------- */
-
-static bool is_left_out(const struct hub_room *room, const struct presence_user *user)
-{
-    int64_t now_ms = room->hub->now_ms;
-    bool is_new = user->since_ms > now_ms - HUB_BEAT_MS;
-    bool rests = user->seen_ms < now_ms && user->seen_ms > now_ms - HUB_BEAT_RESTED_MS;
-    return !room->roll_up->is_again && (is_new || rests);
-}
-
-static void look_at(void *arg, const struct presence_user *user)
-{
-    struct hub_room *room = arg;
-    room->roll_up->looked++;
-    if (!is_left_out(room, user)) say(room->hub, user, false);
-}
-
-/* Rooms that were said again at the same time shall not beat together for ever. */
-static void end_round(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    int64_t now_ms = room->hub->now_ms;
-    if (r->is_again)
-        r->beat_ms = now_ms + HUB_BEAT_MS / 2 + some(room->hub, HUB_BEAT_MS / 2);
-    else
-        r->beat_ms = later(r->beat_ms, r->round_ms + HUB_BEAT_MS);
-    r->round_ms = r->beat_ms;
-    r->is_again = false;
-    r->walked[0] = '\0';
-}
-
-static struct roll_batch *beat_new(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    struct roll_batch *batch = batch_new(room, ROLL_BEAT);
-    batch->walk = r->walk;
-    batch->page = r->page++;
-    batch->is_again = r->is_again;
-    str_copy(str_of(r->walked), batch->after, sizeof batch->after);
-    return batch;
-}
-
-/* Pages take their share of the time that a round has. */
-static void pace_walk(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    int64_t round_ms = r->is_again ? HUB_BEAT_AGAIN_MS : HUB_BEAT_MS;
-    r->beat_ms = later(r->beat_ms, room->hub->now_ms - round_ms); /* no more is made up for */
-    r->beat_ms += round_ms * r->looked / (int64_t)room->users.count;
-}
-
-static void walk_page(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    struct roll_batch *batch = beat_new(room);
-    struct presence_query query = {.after = str_of(r->walked),
-                                   .limit = STORE_PRESENCE_MAX,
-                                   .scan = STORE_PRESENCE_MAX,
-                                   .now_ms = room->hub->now_ms};
-    struct str last;
-    r->looked = 0;
-    room->hub->roll_up.count = 0;
-    bool more = presence_page(&room->users, &query, look_at, room, &last);
-    pace_walk(room);
-    if (more)
-        str_copy(last, r->walked, sizeof r->walked);
-    else
-        end_round(room);
-    if (room->hub->roll_up.count == 0)
-        batch_free(batch);
-    else if (put(batch) != OK)
-        put_off(batch);
-}
-
-/* The store failed this page: the walk goes on from there, unless it was begun anew meanwhile. */
-static void go_back(struct roll_batch *batch)
-{
-    struct room_roll_up *r = batch->room->roll_up;
-    if (batch->kind != ROLL_BEAT || batch->walk != r->walk || batch->page >= r->page) return;
-    r->page = batch->page;
-    r->is_again |= batch->is_again;
-    str_copy(str_of(batch->after), r->walked, sizeof r->walked);
-    r->beat_ms = batch->room->hub->roll_up.retry_ms + some(batch->room->hub, BUSY_MS);
-    r->round_ms = earlier(r->round_ms, r->beat_ms); /* it had ended, and the next was to begin */
-}
-
-static bool may_beat(const struct hub_room *room)
-{
-    const struct hub_roll_up *all = &room->hub->roll_up;
-    return may_give(all, room->hub->now_ms) && all->beats_at_store < HUB_BEATS_AT_ONCE;
-}
-
-/* While the store is away all rooms wait, and shall not come at once. */
-static int64_t wait_until(struct hub_room *room)
-{
-    struct hub_roll_up *all = &room->hub->roll_up;
-    int64_t busy_ms = room->hub->now_ms + BUSY_MS + some(room->hub, BUSY_MS);
-    return all->is_failing ? later(busy_ms, all->retry_ms + some(room->hub, HUB_ROLL_RETRY_MS))
-                           : busy_ms;
-}
-
-static void beat(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    int64_t now_ms = room->hub->now_ms;
-    int pages = 0;
-    while (r->beat_ms <= now_ms && room->users.count > 0 && may_beat(room) &&
-           pages < PAGES_A_TURN) {
-        walk_page(room);
-        pages++;
-    }
-    if (room->users.count == 0)
-        r->beat_ms = INT64_MAX;
-    else if (r->beat_ms <= now_ms && !may_beat(room))
-        r->beat_ms = wait_until(room);
-}
-
-static void fire(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    if (r->queued == 0 && r->due_ms <= room->hub->now_ms) enqueue_all(room);
-    beat(room);
-    arm(room);
-}
-
-void hub_roll_up_again(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    if (r == NULL) return;
-    r->outages = room->hub->roll_up.outages;
-    if (room->users.count == 0) return;
-    r->walk++;
-    r->is_again = true;
-    r->walked[0] = '\0';
-    r->beat_ms = r->round_ms = room->hub->now_ms;
-    counter_add(&room->hub->metrics.roll_up_again_total, 1);
-    arm(room);
-}
-
-void hub_roll_up_follow(struct hub_room *room)
-{
-    struct room_roll_up *r = room->roll_up;
-    if (r != NULL && r->outages != room->hub->roll_up.outages) hub_roll_up_again(room);
-}
-
 /* --- the end --------------------------------------------------------------------------------- */
 
 static void say_gone(void *arg, const struct presence_user *user)
 {
-    say(arg, user, true);
+    roll_say(arg, user, true);
 }
 
 /* Returns how many users were said. */
@@ -473,13 +278,13 @@ static size_t stop_room(struct hub_room *room, size_t max)
                                        .limit = STORE_PRESENCE_MAX,
                                        .scan = STORE_PRESENCE_MAX,
                                        .now_ms = hub->now_ms};
-        struct roll_batch *batch = batch_new(room, ROLL_STOP);
+        struct roll_batch *batch = roll_batch_new(room, ROLL_STOP);
         struct str last = STR_NONE;
         hub->roll_up.count = 0;
         more = presence_page(&room->users, &query, say_gone, hub, &last);
         str_copy(last, after, sizeof after);
-        if (put(batch) == OK) continue;
-        batch_free(batch);
+        if (roll_put(batch) == OK) continue;
+        roll_batch_free(batch);
         break;
     }
     return count;
@@ -498,7 +303,7 @@ void hub_roll_up_flush(struct hub *hub)
         struct roll_batch *batch = CONTAINER_OF(node, struct roll_batch, node);
         hub->roll_up.count = 0;
         say_names(batch);
-        if (hub->roll_up.count > 0 && put(batch) != OK) return;
+        if (hub->roll_up.count > 0 && roll_put(batch) != OK) return;
     }
     MAP_FOREACH (slot, &hub->rooms) {
         size_t said = stop_room(slot->value, left);
@@ -515,7 +320,7 @@ static void forget_batches(struct list *list, const struct hub_room *room)
             room->hub->roll_up.held_bytes -= batch->bytes;
             gauge_add(&room->hub->metrics.roll_up_waiting, -1);
         }
-        batch_free(batch);
+        roll_batch_free(batch);
     }
 }
 
@@ -527,7 +332,7 @@ void hub_roll_up_forget_room(struct hub_room *room)
     if (r->queued > 0) forget_batches(&room->hub->roll_up.waiting, room);
     if (!list_is_empty(&room->hub->roll_up.at_store))
         forget_batches(&room->hub->roll_up.at_store, room);
-    for (int kind = 0; kind < ROLL_GATHERED; kind++) batch_free(r->gathering[kind]);
+    for (int kind = 0; kind < ROLL_GATHERED; kind++) roll_batch_free(r->gathering[kind]);
     wheel_cancel(&room->hub->wheel, &r->timer.timer);
     free(r);
     room->roll_up = NULL;

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/times.h"
 #include "core/hub_internal.h"
 
 struct room_viewers {
@@ -51,11 +52,6 @@ struct viewers_batch {
 static bool is_empty(const struct viewers *batch)
 {
     return batch->is_exact && batch->users.count == 0;
-}
-
-static int64_t later(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms > b_ms ? a_ms : b_ms;
 }
 
 static void arm(struct hub_room *room)

@@ -9,6 +9,7 @@
  *
  * A high message breaks the hold of a user who was not told of it: an old cursor is always behind, but that is no news.
  * Whoever lost the answer with the message on the way waits for it as long as the pace says. */
+#include "base/times.h"
 #include "core/worker_internal.h"
 
 uint32_t worker_interval(const struct worker_room *room)
@@ -18,16 +19,6 @@ uint32_t worker_interval(const struct worker_room *room)
     uint64_t audience = room->online > here ? room->online : here;
     uint32_t by_audience = pace_by_audience(&w->config.pace, audience);
     return by_audience > w->load.interval_ms ? by_audience : w->load.interval_ms;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* How much earlier than the pace says one of a user's polls may be answered. */

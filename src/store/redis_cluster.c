@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/times.h"
 #include "store/redis_internal.h"
 #include "store/tls.h"
 
@@ -313,11 +314,6 @@ static int64_t tick_lanes(struct redis_cluster *c)
         }
     }
     return due_ms;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* First what sends, then what looks at what was sent. What is to be flushed after that wakes the
