@@ -111,7 +111,7 @@ uint64_t edge_metric(const struct edge *edge, size_t offset)
     return counter_get((const struct counter *)(const void *)(metrics + offset));
 }
 
-/* --- calls --------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 static void on_appended(void *arg, int err, const struct store_appended *appended)
 {
@@ -194,7 +194,7 @@ int edge_ping(struct edge *edge)
     return done.err;
 }
 
-/* --- nodes --------------------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 struct link_node *edge_node(struct edge *edge, struct link_node_setup setup)
 {

@@ -1,74 +1,13 @@
-/* The Redis store beyond the contract: several nodes on one server, batches, a server that has lost
- * everything, a slot that moves, a master that dies. */
-#include "store/harness_counting.h"
+/* The Redis store beyond the contract: news between nodes, batches, a server that has lost everything, a
+ * slot that moves, a master that dies. Counting is in redis_counting_test.c. */
+#include "store/redis_pair.h"
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "store/redis_fleet.h"
 #include "store/redis_slots.h"
 #include "store/redis_urls.h"
 
 #define ROOM "app/room"
-
-static struct redis_fleet single, cluster;
-
-/* --- nodes ----------------------------------------------------------------------------------- */
-
-static struct store_fixture fixture_of(struct redis_fleet *fleet, bool is_first)
-{
-    static char url[256];
-
-    return (struct store_fixture){.name = "redis",
-                                  .url = redis_url_of(fleet, url, sizeof(url)),
-                                  .empty = is_first ? redis_empty : NULL,
-                                  .arg = fleet,
-                                  .is_durable = true,
-                                  .is_shared = true};
-}
-
-/* Each test has two nodes on one server, which is empty at first. */
-struct pair {
-    struct store_fixture first, second;
-    struct harness *a, *b;
-};
-
-static int open_pair(void **state, struct redis_fleet *fleet)
-{
-    struct pair *pair = calloc(1, sizeof(*pair));
-    void *node;
-
-    pair->first = fixture_of(fleet, true);
-    pair->second = fixture_of(fleet, false);
-    node = &pair->first;
-    harness_setup(&node);
-    pair->a = node;
-    node = &pair->second;
-    harness_setup(&node);
-    pair->b = node;
-    *state = pair;
-    return 0;
-}
-
-static int open_single(void **state)
-{
-    return open_pair(state, &single);
-}
-
-static int open_cluster(void **state)
-{
-    return open_pair(state, &cluster);
-}
-
-static int close_pair(void **state)
-{
-    struct pair *pair = *state;
-    void *a = pair->a, *b = pair->b;
-
-    harness_teardown(&a);
-    harness_teardown(&b);
-    free(pair);
-    return 0;
-}
 
 /* --- news ------------------------------------------------------------------------------------ */
 
@@ -91,7 +30,7 @@ static void await_news(struct harness *h, size_t count)
 
 static void nodes_hear_of_each_other(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     char body[16];
 
     harness_create(pair->a, ROOM);
@@ -121,200 +60,6 @@ static void nodes_hear_of_each_other(void **state)
     }
 }
 
-/* --- counting -------------------------------------------------------------------------------- */
-
-struct done {
-    int err;
-    bool is_done;
-};
-
-static void on_done(void *arg, int err)
-{
-    *(struct done *)arg = (struct done){err, true};
-}
-
-static void put_sample(struct harness *h, const char *node, const struct sample *sample)
-{
-    const struct store_sample_put put = {STR(ROOM), str_of(node), *sample};
-    struct done done = {0};
-
-    assert_int_equal(store_sample_put(h->store, &put, on_done, &done), 0);
-    harness_wait(h, &done.is_done);
-    assert_int_equal(done.err, 0);
-}
-
-static void samples_of_two_nodes_are_one(void **state)
-{
-    struct pair *pair = *state;
-    const int64_t at_ms = START_MS - START_MS % SAMPLE_MS;
-    const struct sample of_a = {.at_ms = at_ms,
-                                .span_ms = SAMPLE_MS,
-                                .online_ms = 600,
-                                .online_peak = 10,
-                                .joins = 3,
-                                .messages = {[LIST_NORMAL] = 7},
-                                .unique = 20};
-    struct sample of_b = of_a;
-
-    of_b.online_ms = 650;
-    of_b.joins = 4;
-    harness_create(pair->a, ROOM);
-    put_sample(pair->a, "a", &of_a);
-    put_sample(pair->b, "b", &of_b);
-    put_sample(pair->b, "b", &of_b); /* again: counts once */
-    const struct store_sample_range in = {.room = STR(ROOM),
-                                          .from_ms = at_ms,
-                                          .to_ms = at_ms + SAMPLE_MS,
-                                          .step_ms = SAMPLE_MS,
-                                          .limit = 10};
-    struct harness_samples samples = harness_sample_range(pair->a, &in);
-    assert_int_equal(samples.count, 1);
-    assert_int_equal(samples.samples[0].joins, 7);
-    assert_int_equal(samples.samples[0].online_ms, 650);
-    assert_int_equal(samples.samples[0].online_peak, 10);
-    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 7);
-    assert_int_equal(samples.samples[0].unique, 20);
-}
-
-static void viewers_of_two_nodes_are_a_union(void **state)
-{
-    struct pair *pair = *state;
-
-    harness_create(pair->a, ROOM);
-    harness_came(pair->a, ROOM, BUCKET_MS, 0, 600);
-    assert_int_equal(harness_came(pair->b, ROOM, BUCKET_MS, 400, 900).unique, 900);
-    assert_int_equal(harness_count(pair->a, ROOM, BUCKET_MS, BUCKET_MS + 1).unique, 900);
-}
-
-/* --- presence -------------------------------------------------------------------------------- */
-
-#define CROWD 20000 /* more than one shard takes */
-
-static void name_crowd(struct harness *h, const char *node, int from, int to, bool is_gone)
-{
-    static char names[STORE_PRESENCE_MAX][16];
-    static struct store_present users[STORE_PRESENCE_MAX];
-
-    for (int at = from; at < to; at += STORE_PRESENCE_MAX) {
-        size_t count = (size_t)(to - at < STORE_PRESENCE_MAX ? to - at : STORE_PRESENCE_MAX);
-        const struct store_presence_put put = {.room = STR(ROOM),
-                                               .node = str_of(node),
-                                               .users = users,
-                                               .count = count,
-                                               .now_ms = h->now_ms};
-        struct done done = {0};
-        for (size_t i = 0; i < count; i++) {
-            snprintf(names[i], sizeof(names[i]), "u%d", at + (int)i);
-            users[i] = (struct store_present){.user = str_of(names[i]),
-                                              .since_ms = h->now_ms,
-                                              .seen_ms = h->now_ms,
-                                              .is_gone = is_gone};
-        }
-        assert_int_equal(store_presence_put(h->store, &put, on_done, &done), 0);
-        harness_wait(h, &done.is_done);
-        assert_int_equal(done.err, 0);
-    }
-}
-
-struct counted {
-    uint64_t online;
-    int64_t as_of_ms;
-    bool is_done;
-};
-
-static void on_count(void *arg, int err, uint64_t online, int64_t as_of_ms)
-{
-    assert_int_equal(err, 0);
-    *(struct counted *)arg = (struct counted){online, as_of_ms, true};
-}
-
-static struct counted count_once(struct harness *h)
-{
-    struct counted counted = {0};
-
-    assert_int_equal(store_presence_count(h->store, STR(ROOM), h->now_ms, on_count, &counted), 0);
-    harness_wait(h, &counted.is_done);
-    return counted;
-}
-
-/* Some seconds pass, in which both nodes ask as hubs do. */
-static uint64_t count_later(struct pair *pair, struct harness *h)
-{
-    for (int i = 0; i < 4; i++) {
-        pair->a->now_ms += 1500;
-        pair->b->now_ms += 1500;
-        count_once(pair->a);
-        count_once(pair->b);
-        for (int k = 0; k < 100; k++) harness_ping(pair->a); /* a sum is not waited for */
-        for (int k = 0; k < 100; k++) harness_ping(pair->b);
-    }
-    struct counted counted = count_once(h);
-    assert_true(h->now_ms - counted.as_of_ms <= 3500);
-    return counted.online;
-}
-
-struct listed {
-    uint8_t times[CROWD];
-    size_t count;
-    char last[LIMIT_USER_ID + 1];
-    bool more, is_done;
-};
-
-static void on_page(void *arg, int err, const struct store_presence_page *page)
-{
-    struct listed *listed = arg;
-    uint64_t number;
-
-    assert_int_equal(err, 0);
-    for (size_t i = 0; i < page->count; i++) {
-        struct str user = page->users[i].user;
-        assert_true(str_parse_u64(str_make(user.ptr + 1, user.len - 1), &number));
-        listed->times[number]++;
-    }
-    listed->count += page->count;
-    listed->more = page->more;
-    str_copy(page->last, listed->last, sizeof(listed->last));
-    listed->is_done = true;
-}
-
-static void everybody_is_listed_once(struct harness *h, int from, int to)
-{
-    struct listed *listed = calloc(1, sizeof(*listed));
-
-    do {
-        const struct store_presence_query query = {
-            .room = STR(ROOM), .after = str_of(listed->last), .limit = 1000, .now_ms = h->now_ms};
-        listed->is_done = false;
-        assert_int_equal(store_presence_page(h->store, &query, on_page, listed), 0);
-        harness_wait(h, &listed->is_done);
-    } while (listed->more);
-    assert_int_equal(listed->count, to - from);
-    for (int i = from; i < to; i++) assert_int_equal(listed->times[i], 1);
-    free(listed);
-}
-
-static void a_crowd_is_spread_over_shards(void **state)
-{
-    struct pair *pair = *state;
-
-    name_crowd(pair->a, "a", 0, 12000, false);
-    name_crowd(pair->b, "b", 10000, CROWD, false);
-    assert_int_equal(count_later(pair, pair->b), CROWD); /* there are more shards now, */
-    name_crowd(pair->a, "a", 0, 12000, false);           /* and users move there */
-    name_crowd(pair->b, "b", 10000, CROWD, false);
-    assert_int_equal(count_later(pair, pair->a), CROWD);
-    everybody_is_listed_once(pair->a, 0, CROWD);
-    harness_reopen(pair->b); /* a node that is new to the room finds its shards, */
-    everybody_is_listed_once(pair->b, 0, CROWD);
-    harness_reopen(pair->a); /* to list and to name */
-    name_crowd(pair->a, "a", 0, 12000, true);
-    assert_int_equal(count_later(pair, pair->b), CROWD - 10000);
-    everybody_is_listed_once(pair->b, 10000, CROWD);
-    pair->a->now_ms += STORE_PRESENCE_TTL_MS; /* b has died */
-    pair->b->now_ms += STORE_PRESENCE_TTL_MS;
-    assert_int_equal(count_later(pair, pair->a), 0);
-}
-
 /* --- appends --------------------------------------------------------------------------------- */
 
 struct stored {
@@ -338,7 +83,7 @@ static void on_stored(void *arg, int err, const struct store_appended *appended)
 
 static void what_waits_leaves_together(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     struct harness *h = pair->a;
     static struct stored stored[BURST];
     size_t left = BURST;
@@ -411,19 +156,19 @@ static void check_list(struct harness *h, size_t count)
 
 static void more_calls_than_a_store_takes_are_refused(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     const struct store_stats *stats = store_stats(pair->a->store);
     size_t started = 0;
     int err;
 
-    redis_fleet_pause(&single, 0);
+    redis_fleet_pause(&redis_pair_single, 0);
     struct stored stored = {.left = &(size_t){LIMIT_REDIS_JOBS + 1}};
     do {
         const struct store_append append = keyed(pair->a, "1");
         err = store_append(pair->a->store, &append, on_stored, &stored);
         if (err == 0) started++;
     } while (err == 0 && started <= LIMIT_REDIS_JOBS);
-    redis_fleet_resume(&single, 0);
+    redis_fleet_resume(&redis_pair_single, 0);
     assert_int_equal(err, ERR_OVERLOADED);
     assert_int_equal(started, LIMIT_REDIS_JOBS);
     assert_int_equal(counter_get(&stats->overloads), 1);
@@ -453,7 +198,7 @@ static void add_news(struct buf *b, uint64_t n)
 
 static bool is_stored(size_t master)
 {
-    redisReply *len = redis_fleet_ask(&cluster, master, "XLEN {" ROOM "}:h");
+    redisReply *len = redis_fleet_ask(&redis_pair_cluster, master, "XLEN {" ROOM "}:h");
     bool is_stored = len->integer > 0;
 
     freeReplyObject(len);
@@ -464,15 +209,15 @@ static bool is_stored(size_t master)
  * it waits. */
 static void news_wait_for_an_acknowledgement(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     struct harness *h = pair->a;
     struct buf news = {0};
     struct stored stored = {0};
 
     harness_create(h, ROOM);
     hear(pair->b, h);
-    size_t master = redis_fleet_owner(&cluster, 0, redis_slot_of(STR("{" ROOM "}")));
-    redis_fleet_pause(&cluster, redis_fleet_replica_of(master));
+    size_t master = redis_fleet_owner(&redis_pair_cluster, 0, redis_slot_of(STR("{" ROOM "}")));
+    redis_fleet_pause(&redis_pair_cluster, redis_fleet_replica_of(master));
     const struct store_append append = keyed(h, "\"own\"");
     assert_int_equal(store_append(h->store, &append, on_stored, &stored), 0);
     while (!is_stored(master)) {
@@ -481,14 +226,14 @@ static void news_wait_for_an_acknowledgement(void **state)
     }
     buf_add(&news, "somebody else's.", 16);
     for (uint64_t i = 0; i < LIMIT_REDIS_HELD + 100; i++) add_news(&news, i);
-    redis_fleet_tell(&cluster, master, "SPUBLISH {" ROOM "} %b", news.ptr, news.len);
+    redis_fleet_tell(&redis_pair_cluster, master, "SPUBLISH {" ROOM "} %b", news.ptr, news.len);
     h->news_count = 0;
     for (int i = 0; i < 200 && !stored.is_done; i++) {
         store_dispatch(h->store, h->now_ms);
         uv_run(&h->loop, UV_RUN_NOWAIT);
         if (!stored.is_done) assert_int_equal(h->news_count, 0);
     }
-    redis_fleet_resume(&cluster, redis_fleet_replica_of(master));
+    redis_fleet_resume(&redis_pair_cluster, redis_fleet_replica_of(master));
     harness_wait(h, &stored.is_done);
     for (int i = 0; i < 2000 && h->news_count < LIMIT_REDIS_HELD; i++) harness_ping(h);
     assert_int_equal(h->news_count, LIMIT_REDIS_HELD);
@@ -512,7 +257,7 @@ static void on_room(void *arg, int err, const struct room_record *record, bool c
 
 static void a_lost_room_begins_behind_what_is_known(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     struct harness *h = pair->a;
     struct harness_append a = {.room = ROOM, .list = LIST_NORMAL, .body = "1"};
     struct room_answer answer = {0};
@@ -520,8 +265,9 @@ static void a_lost_room_begins_behind_what_is_known(void **state)
 
     harness_create(h, ROOM);
     for (int i = 0; i < 10; i++) assert_int_equal(harness_append(h, &a, &last), 0);
-    redis_empty(&single); /* its functions, too, were those of a server that was started anew */
-    redis_fleet_tell(&single, 0, "FUNCTION FLUSH");
+    redis_empty(
+        &redis_pair_single); /* its functions, too, were those of a server that was started anew */
+    redis_fleet_tell(&redis_pair_single, 0, "FUNCTION FLUSH");
     assert_int_equal(harness_append(h, &a, NULL), ERR_ROOM_NOT_FOUND);
     struct store_room_put put = {.room = STR(ROOM),
                                  .only_new = true,
@@ -557,11 +303,11 @@ static void a_lost_room_begins_behind_what_is_known(void **state)
 static void move_room(struct harness *h, const char *const *keys, int *number)
 {
     unsigned slot = redis_slot_of(STR("{" ROOM "}"));
-    size_t from = redis_fleet_owner(&cluster, 0, slot), to = (from + 1) % FLEET_MASTERS;
+    size_t from = redis_fleet_owner(&redis_pair_cluster, 0, slot), to = (from + 1) % FLEET_MASTERS;
     struct stored stored = {.is_done = true};
     char body[16];
 
-    redis_fleet_migrate_begin(&cluster, slot, from, to);
+    redis_fleet_migrate_begin(&redis_pair_cluster, slot, from, to);
     for (; *keys != NULL; keys++) {
         if (stored.is_done && stored.err == 0) {
             snprintf(body, sizeof(body), "%d", *number);
@@ -573,10 +319,10 @@ static void move_room(struct harness *h, const char *const *keys, int *number)
             store_dispatch(h->store, h->now_ms);
             uv_run(&h->loop, UV_RUN_NOWAIT);
         }
-        redis_fleet_migrate_key(&cluster, *keys, from, to);
+        redis_fleet_migrate_key(&redis_pair_cluster, *keys, from, to);
         if (stored.is_done && stored.err == 0) ++*number;
     }
-    redis_fleet_migrate_end(&cluster, slot, from, to);
+    redis_fleet_migrate_end(&redis_pair_cluster, slot, from, to);
     if (!stored.is_done) harness_wait(h, &stored.is_done);
     append_surely(h, *number); /* what may have been stored is known by its key */
     for (int i = 1; i < 20; i++) append_surely(h, *number + i);
@@ -585,7 +331,7 @@ static void move_room(struct harness *h, const char *const *keys, int *number)
 
 static void appends_go_on_while_a_slot_moves(void **state)
 {
-    struct pair *pair = *state;
+    struct redis_pair *pair = *state;
     struct harness *h = pair->a;
     const char *const streams_first[] = {"{" ROOM "}:h", "{" ROOM "}:k0", "{" ROOM "}:k1",
                                          "{" ROOM "}", NULL};
@@ -606,18 +352,18 @@ static void appends_go_on_while_a_slot_moves(void **state)
 
 static void mend(size_t at)
 {
-    if (cluster.servers[at].pid == 0) redis_fleet_restart(&cluster, at, true);
-    if (cluster.servers[at].is_paused) redis_fleet_resume(&cluster, at);
+    if (redis_pair_cluster.servers[at].pid == 0) redis_fleet_restart(&redis_pair_cluster, at, true);
+    if (redis_pair_cluster.servers[at].is_paused) redis_fleet_resume(&redis_pair_cluster, at);
 }
 
 /* By what server `by` says, which is none of those that are hit. */
 static size_t master_of_room(size_t by)
 {
-    return redis_fleet_owner(&cluster, by, redis_slot_of(STR("{" ROOM "}")));
+    return redis_fleet_owner(&redis_pair_cluster, by, redis_slot_of(STR("{" ROOM "}")));
 }
 
 /* With one replica per master, `high` waits for the master that was hit to come back as one. */
-static void appends_survive(struct pair *pair, void (*hit)(struct redis_fleet *, size_t))
+static void appends_survive(struct redis_pair *pair, void (*hit)(struct redis_fleet *, size_t))
 {
     struct store_appended acknowledged[60];
     size_t first = master_of_room(0), by = (first + 1) % FLEET_MASTERS;
@@ -626,10 +372,10 @@ static void appends_survive(struct pair *pair, void (*hit)(struct redis_fleet *,
 
     harness_create(pair->a, ROOM);
     for (; number < 20; number++) acknowledged[number] = append_surely(pair->a, number);
-    hit(&cluster, first);
+    hit(&redis_pair_cluster, first);
     while (number < 40 && master_of_room(by) == first)
         if (append_once(pair->a, number, &acknowledged[number])) number++;
-    redis_fleet_wait_owner(&cluster, by, redis_slot_of(STR("{" ROOM "}")), second);
+    redis_fleet_wait_owner(&redis_pair_cluster, by, redis_slot_of(STR("{" ROOM "}")), second);
     mend(first);
     for (; number < 60; number++)
         acknowledged[number] = append_surely(number % 2 == 0 ? pair->a : pair->b, number);
@@ -642,64 +388,31 @@ static void appends_survive(struct pair *pair, void (*hit)(struct redis_fleet *,
 static void appends_survive_a_master(void **state)
 {
     appends_survive(*state, redis_fleet_kill);
-    redis_fleet_wait_whole(&cluster);
+    redis_fleet_wait_whole(&redis_pair_cluster);
 }
 
 static void appends_survive_a_master_that_hangs(void **state)
 {
     appends_survive(*state, redis_fleet_pause);
-    redis_fleet_wait_whole(&cluster);
-    check_list(((struct pair *)*state)->a, 60); /* and after it has come back */
+    redis_fleet_wait_whole(&redis_pair_cluster);
+    check_list(((struct redis_pair *)*state)->a, 60); /* and after it has come back */
 }
-
-/* --------------------------------------------------------------------------------------------- */
-
-static int start_single(void **state)
-{
-    redis_fleet_start_single(&single, NULL);
-    return 0;
-}
-
-static int stop_single(void **state)
-{
-    redis_fleet_stop(&single);
-    return 0;
-}
-
-static int start_cluster(void **state)
-{
-    redis_fleet_start_cluster(&cluster, 1500);
-    return 0;
-}
-
-static int stop_cluster(void **state)
-{
-    redis_fleet_stop(&cluster);
-    return 0;
-}
-
-#define ON(server, test) cmocka_unit_test_setup_teardown(test, open_##server, close_pair)
 
 int main(void)
 {
     const struct CMUnitTest on_single[] = {
         ON(single, nodes_hear_of_each_other),
-        ON(single, samples_of_two_nodes_are_one),
-        ON(single, viewers_of_two_nodes_are_a_union),
-        ON(single, a_crowd_is_spread_over_shards),
         ON(single, what_waits_leaves_together),
         ON(single, more_calls_than_a_store_takes_are_refused),
         ON(single, a_lost_room_begins_behind_what_is_known),
     };
     const struct CMUnitTest on_cluster[] = {
         ON(cluster, nodes_hear_of_each_other),
-        ON(cluster, a_crowd_is_spread_over_shards),
         ON(cluster, news_wait_for_an_acknowledgement),
         ON(cluster, appends_go_on_while_a_slot_moves),
         ON(cluster, appends_survive_a_master),
         ON(cluster, appends_survive_a_master_that_hangs),
     };
 
-    return cmocka_run_group_tests_name("redis", on_single, start_single, stop_single) +
-           cmocka_run_group_tests_name("redis cluster", on_cluster, start_cluster, stop_cluster);
+    return RUN_ON(single, on_single) + RUN_ON(cluster, on_cluster);
 }
