@@ -10,12 +10,6 @@
 
 #define SEEDS 200
 
-/* The store is slow, loses calls and answers. */
-#define BAD_STORE                                                                                  \
-    {                                                                                              \
-        .refuse = 0.02, .lose = 0.05, .lie = 0.05, .fail_read = 0.05, .delay = 0.3,                \
-        .max_delay_ms = 300                                                                        \
-    }
 #define BAD_NEWS                                                                                   \
     {                                                                                              \
         .lose = 0.2, .twice = 0.1, .delay = 0.2, .max_delay_ms = 500                               \
@@ -23,32 +17,28 @@
 
 static void a_calm_day(void **state)
 {
-    const struct sim_setup setup = {.name = "a_calm_day",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 12,
-                                    .users = 12,
                                     .senders = 4,
                                     .max_timeout_ms = 5000,
                                     .max_quiet_ms = 400,
                                     .high = 0.3,
                                     .rules = {.latency_ms = 20}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.shared_answers > 0);
     assert_true(tally.timed_out > 0);
 }
 
 static void bad_connections(void **state)
 {
-    const struct sim_setup setup = {.name = "bad_connections",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 3,
                                     .rooms = 3,
                                     .readers = 20,
-                                    .users = 20,
                                     .senders = 4,
                                     .disconnect = 0.2,
                                     .lose_answer = 0.2,
@@ -58,20 +48,18 @@ static void bad_connections(void **state)
                                     .max_timeout_ms = 3000,
                                     .max_quiet_ms = 300,
                                     .high = 0.3};
-    sim_run_seeds(&setup, SEEDS);
+    SIM_RUN_SEEDS(&setup, SEEDS);
 }
 
 static void a_bad_store(void **state)
 {
-    const struct sim_setup setup = {.name = "a_bad_store",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 12,
-                                    .users = 12,
                                     .senders = 6,
-                                    .odds = BAD_STORE,
+                                    .odds = SIM_BAD_STORE(300),
                                     .news_odds = BAD_NEWS,
                                     .move = 0.1,
                                     .max_pause_ms = 1000,
@@ -80,7 +68,7 @@ static void a_bad_store(void **state)
                                     .high = 0.3,
                                     .impatient = 0.2,
                                     .keyless = 0.1};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.holes > 0);
     assert_true(tally.fallback_messages > 0);
     assert_true(tally.failed_pulls > 0);
@@ -90,15 +78,13 @@ static void a_bad_store(void **state)
 
 static void a_row_of_two_nodes(void **state)
 {
-    const struct sim_setup setup = {.name = "a_row_of_two_nodes",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 16,
-                                    .users = 16,
                                     .senders = 6,
-                                    .odds = BAD_STORE,
+                                    .odds = SIM_BAD_STORE(300),
                                     .news_odds = BAD_NEWS,
                                     .disconnect = 0.1,
                                     .move = 0.5,
@@ -108,7 +94,7 @@ static void a_row_of_two_nodes(void **state)
                                     .max_quiet_ms = 300,
                                     .high = 0.3,
                                     .impatient = 0.1};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.cold_polls > 0);
     assert_true(tally.fallback_messages > 0);
     assert_true(tally.duplicates > 0);
@@ -118,13 +104,11 @@ static void a_row_of_two_nodes(void **state)
 static void long_absences_and_short_retention(void **state)
 {
     const struct sim_setup setup = {
-        .name = "long_absences_and_short_retention",
         .run_ms = 30000,
         .nodes = 2,
         .workers = 2,
         .rooms = 2,
         .readers = 12,
-        .users = 12,
         .senders = 4,
         .retention = {{.max_count = 40, .max_age_ms = 15000}, {.max_count = 60}},
         .news_odds = BAD_NEWS,
@@ -136,7 +120,7 @@ static void long_absences_and_short_retention(void **state)
         .max_quiet_ms = 300,
         .burst = 0.01,
         .high = 0.4};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.gaps > 0);
     assert_true(tally.skipped > 0);
     assert_true(tally.cold_polls > 0);
@@ -145,15 +129,13 @@ static void long_absences_and_short_retention(void **state)
 /* All promises hold when answers are held: by a small table, so that two readers are an audience. */
 static void the_pace_holds_and_nothing_is_lost(void **state)
 {
-    const struct sim_setup setup = {.name = "the_pace_holds_and_nothing_is_lost",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 20,
-                                    .users = 20,
                                     .senders = 4,
-                                    .odds = BAD_STORE,
+                                    .odds = SIM_BAD_STORE(300),
                                     .news_odds = BAD_NEWS,
                                     .disconnect = 0.1,
                                     .lose_answer = 0.1,
@@ -164,7 +146,7 @@ static void the_pace_holds_and_nothing_is_lost(void **state)
                                     .max_quiet_ms = 300,
                                     .high = 0.2,
                                     .pace_table = "1:0 2:400 8:1200"};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.held > 0);
     assert_true(tally.broken > 0);
 }
@@ -172,13 +154,11 @@ static void the_pace_holds_and_nothing_is_lost(void **state)
 /* Bursts larger than an answer, and than the copies in memory; workers that stand still. */
 static void floods_and_full_queues(void **state)
 {
-    const struct sim_setup setup = {.name = "floods_and_full_queues",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 3,
                                     .rooms = 2,
                                     .readers = 12,
-                                    .users = 12,
                                     .senders = 6,
                                     .news_odds = {.lose = 0.1},
                                     .disconnect = 0.1,
@@ -191,7 +171,7 @@ static void floods_and_full_queues(void **state)
                                     .high = 0.5,
                                     .stall = 0.01,
                                     .max_stall_ms = 1000};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.deferred > 0);
     assert_true(tally.cold_polls > 0);
     assert_true(tally.skipped > 0);
@@ -201,13 +181,11 @@ static void floods_and_full_queues(void **state)
  * worker. */
 static void floods_larger_than_the_copies(void **state)
 {
-    const struct sim_setup setup = {.name = "floods_larger_than_the_copies",
-                                    .run_ms = 12000,
+    const struct sim_setup setup = {.run_ms = 12000,
                                     .nodes = 1,
                                     .workers = 2,
                                     .rooms = 1,
                                     .readers = 8,
-                                    .users = 8,
                                     .senders = 6,
                                     .no_quotas = true,
                                     .news_odds = {.lose = 0.01},
@@ -221,20 +199,18 @@ static void floods_larger_than_the_copies(void **state)
                                     .high = 0.5,
                                     .stall = 0.001,
                                     .max_stall_ms = 5000};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 10);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 10);
     assert_true(tally.deferred > 0);
     assert_true(tally.cold_polls > 0);
 }
 
 static void floods_that_no_news_tell_of(void **state)
 {
-    const struct sim_setup setup = {.name = "floods_that_no_news_tell_of",
-                                    .run_ms = 8000,
+    const struct sim_setup setup = {.run_ms = 8000,
                                     .nodes = 2,
                                     .workers = 1,
                                     .rooms = 1,
                                     .readers = 6,
-                                    .users = 6,
                                     .senders = 6,
                                     .no_quotas = true,
                                     .news_odds = {.lose = 1},
@@ -245,23 +221,21 @@ static void floods_that_no_news_tell_of(void **state)
                                     .burst = 0.1,
                                     .high = 0.5,
                                     .rules = {.latency_ms = HUB_POLL_MS + 300}}; /* several reads */
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 10);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 10);
     assert_true(tally.fallback_messages > 0);
 }
 
 /* Copies are let go by workers and hubs, and made anew, while readers are away. */
 static void rooms_that_fall_asleep(void **state)
 {
-    const struct sim_setup setup = {.name = "rooms_that_fall_asleep",
-                                    .run_ms = 600000,
+    const struct sim_setup setup = {.run_ms = 600000,
                                     .nodes = 2,
                                     .workers = 1,
                                     .rooms = 4,
                                     .readers = 5,
-                                    .users = 5,
                                     .senders = 4,
                                     .retention = {{.max_age_ms = 100000}, {.max_age_ms = 60000}},
-                                    .odds = BAD_STORE,
+                                    .odds = SIM_BAD_STORE(300),
                                     .news_odds = BAD_NEWS,
                                     .disconnect = 0.3,
                                     .move = 0.3,
@@ -271,7 +245,7 @@ static void rooms_that_fall_asleep(void **state)
                                     .max_quiet_ms = 30000,
                                     .burst = 0.03,
                                     .high = 0.5};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.cold_polls > 0);
     assert_true(tally.gaps > 0);
     assert_true(tally.skipped > 0);
@@ -281,13 +255,11 @@ static void rooms_that_fall_asleep(void **state)
  * not further behind, and nobody misses anything, or gets it twice. */
 static void a_store_that_is_emptied(void **state)
 {
-    const struct sim_setup setup = {.name = "a_store_that_is_emptied",
-                                    .run_ms = 30000,
+    const struct sim_setup setup = {.run_ms = 30000,
                                     .nodes = 1,
                                     .workers = 3,
                                     .rooms = 2,
                                     .readers = 16,
-                                    .users = 16,
                                     .senders = 4,
                                     .losses = 5,
                                     .is_shared = true,
@@ -298,7 +270,7 @@ static void a_store_that_is_emptied(void **state)
                                     .max_timeout_ms = 3000,
                                     .max_quiet_ms = 300,
                                     .high = 0.4};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.revived > 0);
     bool were_all = tally.revived < UINT32_MAX; /* seeds; else the tally says that all happened */
     if (were_all) assert_int_equal(tally.gaps, 0);

@@ -13,13 +13,11 @@
 
 static void every_notification_is_lost(void **state)
 {
-    const struct sim_setup setup = {.name = "every_notification_is_lost",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 12,
-                                    .users = 12,
                                     .senders = 4,
                                     .news_odds = {.lose = 1},
                                     .disconnect = 0.05,
@@ -29,20 +27,18 @@ static void every_notification_is_lost(void **state)
                                     .max_quiet_ms = 500,
                                     .high = 0.3,
                                     .rules = {.latency_ms = WITHIN_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.fallback_messages > 0);
 }
 
 static void some_notifications_are_lost_or_late(void **state)
 {
     const struct sim_setup setup = {
-        .name = "some_notifications_are_lost_or_late",
         .run_ms = 20000,
         .nodes = 2,
         .workers = 2,
         .rooms = 2,
         .readers = 12,
-        .users = 12,
         .senders = 4,
         .news_odds = {.lose = 0.3, .twice = 0.2, .delay = 0.5, .max_delay_ms = 3000},
         .disconnect = 0.05,
@@ -52,7 +48,7 @@ static void some_notifications_are_lost_or_late(void **state)
         .max_quiet_ms = 500,
         .high = 0.3,
         .rules = {.latency_ms = WITHIN_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.holes > 0);
     assert_true(tally.fallback_messages > 0);
 }

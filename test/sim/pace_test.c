@@ -21,13 +21,11 @@
 static void honest_readers_come_go_and_move(void **state)
 {
     const struct sim_setup setup = {
-        .name = "honest_readers_come_go_and_move",
         .run_ms = 20000,
         .nodes = 2,
         .workers = 2,
         .rooms = 2,
         .readers = 24,
-        .users = 24,
         .senders = 4,
         .disconnect = 0.1,
         .move = 0.3,
@@ -38,7 +36,7 @@ static void honest_readers_come_go_and_move(void **state)
         .high = 0.1,
         .pace_table = SMALL_TABLE,
         .rules = {.high_latency_ms = HIGH_WITHIN_MS, .pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.held > 0);
     assert_true(tally.broken > 0);
     assert_true(tally.timed_out > 0);
@@ -47,13 +45,11 @@ static void honest_readers_come_go_and_move(void **state)
 static void cheats_gain_nothing(void **state)
 {
     const struct sim_setup setup = {
-        .name = "cheats_gain_nothing",
         .run_ms = 20000,
         .nodes = 2,
         .workers = 2,
         .rooms = 2,
         .readers = 24,
-        .users = 24,
         .senders = 4,
         .disconnect = 0.1,
         .move = 0.1,
@@ -65,7 +61,7 @@ static void cheats_gain_nothing(void **state)
         .high = 0.1,
         .pace_table = SMALL_TABLE,
         .rules = {.high_latency_ms = HIGH_WITHIN_MS, .pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.held > 0);
     assert_true(tally.broken > 0);
 }
@@ -74,13 +70,11 @@ static void cheats_gain_nothing(void **state)
 static void high_messages_without_end(void **state)
 {
     const struct sim_setup setup = {
-        .name = "high_messages_without_end",
         .run_ms = 10000,
         .nodes = 1,
         .workers = 2,
         .rooms = 4,
         .readers = 24,
-        .users = 24,
         .senders = 4,
         .no_quotas = true,
         .move = 0.1,
@@ -92,19 +86,17 @@ static void high_messages_without_end(void **state)
         .high = 0.9,
         .pace_table = "1:100 4:200 5:201 9:5000",
         .rules = {.high_latency_ms = HIGH_WITHIN_MS, .pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 2);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 2);
     assert_true(tally.broken > 0);
 }
 
 static void answers_that_are_lost(void **state)
 {
-    const struct sim_setup setup = {.name = "answers_that_are_lost",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 16,
-                                    .users = 16,
                                     .senders = 4,
                                     .disconnect = 0.1,
                                     .lose_answer = 0.2,
@@ -116,7 +108,7 @@ static void answers_that_are_lost(void **state)
                                     .high = 0.3,
                                     .pace_table = SMALL_TABLE,
                                     .rules = {.pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.held > 0);
 }
 
@@ -124,13 +116,11 @@ static void answers_that_are_lost(void **state)
 static void a_load_that_longer_holds_make_bearable(void **state)
 {
     const struct sim_setup setup = {
-        .name = "a_load_that_longer_holds_make_bearable",
         .run_ms = 30000,
         .nodes = 1,
         .workers = 2,
         .rooms = 2,
         .readers = 24,
-        .users = 24,
         .senders = 4,
         .move = 0.05,
         .pause = 0.05,
@@ -142,7 +132,7 @@ static void a_load_that_longer_holds_make_bearable(void **state)
         .pace_table = "1000:1000",
         .answer_cost_us = 8000,
         .rules = {.high_latency_ms = HIGH_WITHIN_MS, .pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 2);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 2);
     assert_true(tally.held > 0);
     assert_true(tally.longest_load_ms >= PACE_LOAD_FIRST_MS);
 }
@@ -150,13 +140,11 @@ static void a_load_that_longer_holds_make_bearable(void **state)
 /* An answer takes longer than there are seconds between them: polls are refused, until the load goes. */
 static void a_load_beyond_all_holds(void **state)
 {
-    const struct sim_setup setup = {.name = "a_load_beyond_all_holds",
-                                    .run_ms = 60000,
+    const struct sim_setup setup = {.run_ms = 60000,
                                     .nodes = 1,
                                     .workers = 1,
                                     .rooms = 2,
                                     .readers = 24,
-                                    .users = 24,
                                     .senders = 2,
                                     .max_timeout_ms = 8000,
                                     .max_quiet_ms = 200,
@@ -165,7 +153,7 @@ static void a_load_beyond_all_holds(void **state)
                                     .pace_table = "1000:1000",
                                     .answer_cost_us = 1500000,
                                     .rules = {.pace_slack_ms = SLACK_MS}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 5);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 5);
     assert_true(tally.shed > 0);
     assert_true(tally.longest_load_ms >= PACE_LOAD_MAX_MS);
 }
@@ -173,8 +161,7 @@ static void a_load_beyond_all_holds(void **state)
 /* Several readers of one name, more than may wait at once, who also leave: judged by what they receive. */
 static void tabs_that_come_and_leave(void **state)
 {
-    const struct sim_setup setup = {.name = "tabs_that_come_and_leave",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 2,
                                     .rooms = 1,
@@ -190,7 +177,7 @@ static void tabs_that_come_and_leave(void **state)
                                     .high = 0.3,
                                     .pace_table = "1:500",
                                     .rules = {.empty_before_timeout = true}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS / 2);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS / 2);
     assert_true(tally.evicted > 0);
     assert_true(tally.held > 0);
 }

@@ -11,13 +11,11 @@
 
 static void users_come_and_go(void **state)
 {
-    const struct sim_setup setup = {.name = "users_come_and_go",
-                                    .run_ms = 30000,
+    const struct sim_setup setup = {.run_ms = 30000,
                                     .nodes = 2,
                                     .workers = 3,
                                     .rooms = 3,
                                     .readers = 24,
-                                    .users = 24,
                                     .senders = 2,
                                     .disconnect = 0.3,
                                     .lose_answer = 0.1,
@@ -27,7 +25,7 @@ static void users_come_and_go(void **state)
                                     .max_timeout_ms = 2000,
                                     .max_quiet_ms = 1000,
                                     .high = 0.3};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.timed_out > 0);
 }
 
@@ -35,8 +33,7 @@ static void users_come_and_go(void **state)
  * full that it cannot be passed on. */
 static void users_share_names_and_leave(void **state)
 {
-    const struct sim_setup setup = {.name = "users_share_names_and_leave",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 1,
                                     .workers = 2,
                                     .rooms = 1,
@@ -53,29 +50,22 @@ static void users_share_names_and_leave(void **state)
                                     .stall = 0.03,
                                     .max_stall_ms = 1000,
                                     .rules = {.empty_before_timeout = true}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.evicted > 0);
     assert_true(tally.deferred > 0);
 }
 
-#define FAILING_STORE                                                                              \
-    {                                                                                              \
-        .refuse = 0.02, .lose = 0.05, .lie = 0.05, .fail_read = 0.05, .delay = 0.3,                \
-        .max_delay_ms = 200                                                                        \
-    }
-
 /* Readers move between nodes that share a store, which fails now and then. */
 static void users_come_and_go_over_nodes(void **state)
 {
-    const struct sim_setup setup = {.name = "users_come_and_go_over_nodes",
-                                    .run_ms = 30000,
+    const struct sim_setup setup = {.run_ms = 30000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 2,
                                     .readers = 24,
                                     .users = 20,
                                     .senders = 2,
-                                    .odds = FAILING_STORE,
+                                    .odds = SIM_BAD_STORE(200),
                                     .counting = true,
                                     .is_shared = true,
                                     .disconnect = 0.3,
@@ -85,22 +75,21 @@ static void users_come_and_go_over_nodes(void **state)
                                     .max_timeout_ms = 2000,
                                     .max_quiet_ms = 1000,
                                     .high = 0.3};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.timed_out > 0);
 }
 
 /* They say that they leave, with one device of two, or come back by the other node at once. */
 static void users_leave_over_nodes(void **state)
 {
-    const struct sim_setup setup = {.name = "users_leave_over_nodes",
-                                    .run_ms = 20000,
+    const struct sim_setup setup = {.run_ms = 20000,
                                     .nodes = 2,
                                     .workers = 2,
                                     .rooms = 1,
                                     .readers = 16,
                                     .users = 10,
                                     .senders = 1,
-                                    .odds = FAILING_STORE,
+                                    .odds = SIM_BAD_STORE(200),
                                     .is_shared = true,
                                     .disconnect = 0.2,
                                     .move = 0.4,
@@ -110,13 +99,12 @@ static void users_leave_over_nodes(void **state)
                                     .max_quiet_ms = 1000,
                                     .high = 0.3,
                                     .rules = {.empty_before_timeout = true}};
-    sim_run_seeds(&setup, SEEDS / 2);
+    SIM_RUN_SEEDS(&setup, SEEDS / 2);
 }
 
 static void who_was_here_is_counted(void **state)
 {
-    const struct sim_setup setup = {.name = "who_was_here_is_counted",
-                                    .run_ms = 30000,
+    const struct sim_setup setup = {.run_ms = 30000,
                                     .nodes = 1,
                                     .workers = 3,
                                     .rooms = 3,
@@ -137,19 +125,17 @@ static void who_was_here_is_counted(void **state)
                                     .max_timeout_ms = 3000,
                                     .max_quiet_ms = 1000,
                                     .high = 0.3};
-    sim_run_seeds(&setup, SEEDS);
+    SIM_RUN_SEEDS(&setup, SEEDS);
 }
 
 /* A rush for fewer places than there are users, who come by all workers at once. */
 static void a_full_room_takes_no_more(void **state)
 {
-    const struct sim_setup setup = {.name = "a_full_room_takes_no_more",
-                                    .run_ms = 30000,
+    const struct sim_setup setup = {.run_ms = 30000,
                                     .nodes = 1,
                                     .workers = 3,
                                     .rooms = 2,
                                     .readers = 24,
-                                    .users = 24,
                                     .senders = 2,
                                     .counting = true,
                                     .max_online = 5,
@@ -163,7 +149,7 @@ static void a_full_room_takes_no_more(void **state)
                                     .stall = 0.02,
                                     .max_stall_ms = 500,
                                     .rules = {.empty_before_timeout = true}};
-    struct sim_tally tally = sim_run_seeds(&setup, SEEDS);
+    struct sim_tally tally = SIM_RUN_SEEDS(&setup, SEEDS);
     assert_true(tally.full > 0);
 }
 

@@ -358,7 +358,7 @@ void sim_readers_start(struct sim *sim)
     sim->readers = xcalloc(setup->readers, sizeof *sim->readers);
     for (uint32_t i = 0; i < setup->readers; i++) {
         struct sim_reader *r = &sim->readers[i];
-        uint64_t user = setup->users < setup->readers ? rng_below(&sim->rng, setup->users) : i;
+        uint64_t user = setup->users > 0 ? rng_below(&sim->rng, setup->users) : i;
         snprintf(r->user, sizeof r->user, "user-%llu", (unsigned long long)user);
         r->room = &sim->rooms[rng_below(&sim->rng, setup->rooms)];
         r->worker = sim_some_worker(sim);

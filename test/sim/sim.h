@@ -31,7 +31,7 @@
 
 /* Chances are from 0 to 1, drawn for each poll (or turn, or message). */
 struct sim_setup {
-    const char *name;
+    const char *name; /* of the test */
     int64_t run_ms;
     uint32_t nodes, workers, rooms, readers, senders;
 
@@ -42,7 +42,7 @@ struct sim_setup {
     uint32_t losses; /* of everything that the store has, evenly over the run */
 
     /* Readers. */
-    uint32_t users;     /* who they are; fewer than readers: some share one */
+    uint32_t users;     /* who they are, and some share one; 0: each is somebody else */
     double disconnect;  /* goes away in the middle of a poll */
     double lose_answer; /* the answer does not reach it */
     double move;        /* polls another worker from now on */
@@ -74,6 +74,13 @@ struct sim_setup {
 
     struct check_rules rules;
 };
+
+/* Odds of a store that is slow, and loses calls and answers. */
+#define SIM_BAD_STORE(delay_ms)                                                                    \
+    {                                                                                              \
+        .refuse = 0.02, .lose = 0.05, .lie = 0.05, .fail_read = 0.05, .delay = 0.3,                \
+        .max_delay_ms = (delay_ms)                                                                 \
+    }
 
 struct sim;
 
@@ -143,8 +150,9 @@ struct sim_tally {
 char *sim_run(const struct sim_setup *setup, uint64_t seed, struct sim_tally *tally);
 /* Runs many seeds, and fails the cmocka test with the first that is wrong. STOA_SIM_SEED=n runs
  * that one alone, STOA_SIM_SEEDS=n as many as that; when those are fewer than `count`, the tally
- * says that everything happened. */
-struct sim_tally sim_run_seeds(const struct sim_setup *setup, uint64_t count);
+ * says that everything happened. SIM_RUN_SEEDS names it as the test that calls it. */
+struct sim_tally sim_run_seeds(const struct sim_setup *setup, const char *name, uint64_t count);
+#define SIM_RUN_SEEDS(setup, count) sim_run_seeds((setup), __func__, (count))
 
 /* --- for the parts of the world --------------------------------------------------------------- */
 

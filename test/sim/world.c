@@ -455,15 +455,17 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
     return str_parse_u64(str_of(getenv(name)), &value) ? value : otherwise;
 }
 
-struct sim_tally sim_run_seeds(const struct sim_setup *setup, uint64_t count)
+struct sim_tally sim_run_seeds(const struct sim_setup *setup, const char *name, uint64_t count)
 {
+    struct sim_setup named = *setup;
     struct sim_tally tally = {0};
     uint64_t only = number_from_environment("STOA_SIM_SEED", 0);
     uint64_t first = only > 0 ? only : 1;
     uint64_t last =
         only > 0 ? only : number_from_environment("STOA_SIM_SEEDS", count / SEEDS_DIVISOR);
+    named.name = name;
     for (uint64_t seed = first; seed <= last; seed++) {
-        char *wrong = sim_run(setup, seed, &tally);
+        char *wrong = sim_run(&named, seed, &tally);
         if (wrong != NULL) fail_msg("%s", wrong); /* ends the test */
     }
     if (last - first + 1 < count) memset(&tally, 1, sizeof tally);
