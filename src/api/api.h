@@ -38,6 +38,7 @@ struct api_config {
     bool has_ops_port; /* /metrics is served to is_ops connections alone */
     uint64_t seed;
     struct hash_key hash_key; /* secret and random */
+    bool is_shared;           /* other nodes serve the same rooms, from the same store */
     struct apps *apps;        /* a reference of its own is taken */
 };
 

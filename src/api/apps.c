@@ -58,6 +58,11 @@ const struct app *apps_by_name(const struct apps *apps, struct str name)
     return NULL;
 }
 
+struct str app_shared_secret(const struct app *app)
+{
+    return str_of(app->secret[0] != '\0' ? app->secret : app->keys[0]);
+}
+
 /* All of the keys are looked at, wherever the one that fits is. */
 static bool has_key(const struct app *app, struct str key)
 {

@@ -1,5 +1,8 @@
 /* Who is in a room: the count for everybody, the list for hosts; and POST …/leave, which says that
- * this user is no longer here, at once and on every worker. */
+ * this user is no longer here, at once and on every worker.
+ *
+ * The list's order is the store's where nodes share one, so a page token is good at any of them, and
+ * sealed with what all of them know. Elsewhere the order is this process's own, and so is the seal. */
 #include "api/exchange.h"
 
 #include "api/page.h"
@@ -51,17 +54,24 @@ void online_done(struct api *api, struct call *call)
 
 /* The list --------------------------------------------------------------------------------- */
 
+static struct str page_secret(const struct api *api, const struct app *app)
+{
+    if (api->config.is_shared) return app_shared_secret(app);
+    return str_make((const char *)&api->config.hash_key, sizeof api->config.hash_key);
+}
+
 /* Appends the user behind whom the page begins, if there is one. NULL, or why not. */
 static const char *read_page(const struct exchange *x, struct str scope, struct buf *ret_after)
 {
     struct buf page = {0};
     int err = query_get(x->request->query, STR("page"), &page);
     if (err == OK && page.len > 0)
-        err = page_read(x->api->config.hash_key, scope, buf_str(&page), ret_after);
+        err = page_read(page_secret(x->api, x->who.app), scope, buf_str(&page), ret_after);
     buf_deinit(&page);
     return err == OK || err == ERR_NOT_FOUND
                ? NULL
-               : "page is the next_page of the page before, from the same room and server.";
+               : "page is no next_page of this room's list, or one from before the app's secret "
+                 "changed or the server started: begin again without page.";
 }
 
 static const char *read_prefix(const struct exchange *x, struct buf *ret_prefix)
@@ -108,13 +118,16 @@ static void write_users(struct buf *body, struct str users)
 void online_users_done(struct api *api, struct call *call)
 {
     struct buf body = {0};
+    struct str room = str_of(call->room), rest;
+    const struct app *app = apps_by_name(api->apps, str_split(room, '/', &rest));
+    if (app == NULL) call->err = ERR_UNAUTHORIZED; /* a reload took it away meanwhile */
     if (has_failed(api, call)) return;
     buf_add_lit(&body, "{\"users\":[");
     write_users(&body, buf_str(&call->found));
     buf_add_lit(&body, "],\"next_page\":");
     if (call->more) {
         buf_add_char(&body, '"');
-        page_write(api->config.hash_key, str_of(call->room), call->after, &body);
+        page_write(page_secret(api, app), room, call->after, &body);
         buf_add_lit(&body, "\"}");
     } else {
         buf_add_lit(&body, "null}");

@@ -8,19 +8,15 @@
 #include "api/identity.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <string.h>
 
-#include "base/assert.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/hmac.h"
 #include "base/json_write.h"
 #include "core/room.h"
 #include "http/json_read.h"
 
-#define MAC_BYTES 32
 /* Of one part of a token, decoded. */
 #define PART_BYTES (LIMIT_TOKEN / 4 * 3)
 
@@ -92,24 +88,14 @@ static const struct app *find_app(const struct apps *apps, struct json_reader *p
     return app != NULL && app->secret[0] != '\0' ? app : NULL;
 }
 
-static void mac_of(struct str secret, struct str text, unsigned char ret_mac[MAC_BYTES])
-{
-    const unsigned char *bytes = (const unsigned char *)text.ptr;
-    unsigned len = 0;
-
-    ASSERT(secret.len <= LIMIT_SECRET);
-    bool done = HMAC(EVP_sha256(), secret.ptr, (int)secret.len, bytes, text.len, ret_mac, &len);
-    ASSERT(done && len == MAC_BYTES);
-}
-
 static bool signature_fits(const struct app *app, const struct parts *parts)
 {
-    unsigned char theirs[MAC_BYTES];
-    unsigned char ours[MAC_BYTES];
+    unsigned char theirs[HMAC_BYTES];
+    unsigned char ours[HMAC_BYTES];
 
-    if (base64_decode(parts->signature, theirs, sizeof(theirs)) != MAC_BYTES) return false;
-    mac_of(str_of(app->secret), parts->signed_text, ours);
-    return CRYPTO_memcmp(theirs, ours, MAC_BYTES) == 0;
+    if (base64_decode(parts->signature, theirs, sizeof(theirs)) != HMAC_BYTES) return false;
+    hmac_sha256(str_of(app->secret), parts->signed_text, ours);
+    return CRYPTO_memcmp(theirs, ours, HMAC_BYTES) == 0;
 }
 
 /* --- behind the MAC -------------------------------------------------------------------------- */
@@ -240,14 +226,14 @@ void token_sign(struct str secret, const struct token_claims *claims, struct buf
 {
     static const char HEADER[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
     struct buf payload = {0};
-    unsigned char mac[MAC_BYTES];
+    unsigned char mac[HMAC_BYTES];
     size_t start = ret_token->len;
 
     write_claims(&payload, claims);
     add_base64(ret_token, HEADER, sizeof(HEADER) - 1);
     buf_add_char(ret_token, '.');
     add_base64(ret_token, payload.ptr, payload.len);
-    mac_of(secret, str_make(ret_token->ptr + start, ret_token->len - start), mac);
+    hmac_sha256(secret, str_make(ret_token->ptr + start, ret_token->len - start), mac);
     buf_add_char(ret_token, '.');
     add_base64(ret_token, mac, sizeof(mac));
     buf_deinit(&payload);

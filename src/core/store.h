@@ -19,7 +19,7 @@
  *  6. Notifications are hints: they may be lost, doubled or late. Correctness never rests on them.
  *  7. An append whose callback says ERR_STORE_UNAVAILABLE may or may not have been stored; the
  *     caller repeats it with the same key. Every other error means that nothing was stored.
- *  8. Viewers are unions and a sample replaces the one with its time: whoever is told
+ *  8. Viewers are unions and a sample replaces its node's with its time: whoever is told
  *     ERR_STORE_UNAVAILABLE says it again, and it counts once. They keep no order, neither among
  *     each other nor with appends; what was taken is as durable as an append, and a count that is
  *     asked for after that holds it.
@@ -195,7 +195,8 @@ struct store_sample_put {
 typedef void store_sample_cb(void *arg, int err);
 
 /* Samples of several nodes of one time are one: joins add up, of everything else the largest counts,
- * since all of them saw the same room. */
+ * since all of them saw the same room. Those that follow each other within a minute, of one node or
+ * of several, add up. */
 struct store_sample_range {
     struct str room;
     int64_t from_ms, to_ms; /* samples that begin in [from_ms, to_ms) */

@@ -1,9 +1,9 @@
 #include "link/link_handshake.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <stdarg.h>
 
 #include "base/assert.h"
+#include "base/hmac.h"
 #include "link/link_value.h"
 
 static const struct {
@@ -38,24 +38,21 @@ static void add_party(struct buf *text, const struct link_party *party)
 }
 
 static void prove(const struct link_handshake *h, enum link_role prover,
-                  unsigned char ret_mac[LINK_MAC_BYTES])
+                  unsigned char ret_mac[HMAC_BYTES])
 {
     bool is_edge = h->role == LINK_EDGE;
     struct buf text = {0};
-    unsigned int len = LINK_MAC_BYTES;
 
     buf_add_str(&text, prover == LINK_EDGE ? STR("stoa link, edge ") : STR("stoa link, cache "));
     add_party(&text, is_edge ? &h->own : &h->peer);
     add_party(&text, is_edge ? &h->peer : &h->own);
-    unsigned char *mac = HMAC(EVP_sha256(), h->secret.ptr, (int)h->secret.len,
-                              (const unsigned char *)text.ptr, text.len, ret_mac, &len);
-    ASSERT(mac != NULL && len == LINK_MAC_BYTES);
+    hmac_sha256(h->secret, buf_str(&text), ret_mac);
     buf_deinit(&text);
 }
 
 static void send_proof(const struct link_handshake *h, struct buf *out)
 {
-    unsigned char mac[LINK_MAC_BYTES];
+    unsigned char mac[HMAC_BYTES];
     Link__Proof proof = LINK__PROOF__INIT;
     Link__Packet packet = LINK__PACKET__INIT;
 
@@ -68,7 +65,7 @@ static void send_proof(const struct link_handshake *h, struct buf *out)
 
 static bool is_proof(const struct link_handshake *h, ProtobufCBinaryData mac)
 {
-    unsigned char wanted[LINK_MAC_BYTES];
+    unsigned char wanted[HMAC_BYTES];
 
     prove(h, h->role == LINK_EDGE ? LINK_CACHE : LINK_EDGE, wanted);
     return str_eq_secret(link_str(mac), str_make((const char *)wanted, sizeof(wanted)));

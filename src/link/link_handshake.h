@@ -27,7 +27,6 @@
 #define LINK_VERSION        1 /* the newest that this code speaks, */
 #define LINK_VERSION_OLDEST 1 /* and the oldest */
 #define LINK_NONCE_BYTES    32
-#define LINK_MAC_BYTES      32
 #define LINK_FEATURES_MAX   64 /* of a hello; more are not looked at */
 
 enum link_feature {

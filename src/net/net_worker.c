@@ -188,6 +188,7 @@ static void make_core(struct net_worker *nw)
                              .has_ops_port = config->ops_listen != NULL,
                              .seed = nw->node->seed + nw->index * 1000003u,
                              .hash_key = nw->node->hash_key,
+                             .is_shared = nw->node->store->is_shared,
                              .apps = nw->node->apps};
     nw->api = api_new(&api);
     struct worker_config worker = {.calls = nw->calls,

@@ -185,11 +185,12 @@ struct viewers_job *viewers_count_job_new(const struct store_viewers_count *in,
 
 struct sample_job *sample_job_new(const struct store_sample_put *in, store_sample_cb *cb, void *arg)
 {
-    struct sample_job *job = job_alloc(JOB_SAMPLE_PUT, sizeof(*job), in->room.len);
+    struct sample_job *job = job_alloc(JOB_SAMPLE_PUT, sizeof(*job), in->room.len + in->node.len);
     char *at = job->bytes;
 
     job->in = *in;
     own(&job->in.room, &at);
+    own(&job->in.node, &at);
     job->cb = cb;
     job->arg = arg;
     return job;

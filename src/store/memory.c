@@ -154,7 +154,7 @@ static int run_sample(struct memory_store *m, struct sample_job *job)
     struct memory_room *room = map_get(&m->rooms, job->in.room);
     if (room == NULL) return ERR_ROOM_NOT_FOUND;
 
-    memory_counting_put(&room->counting, &job->in.sample);
+    memory_counting_put(&room->counting, &job->in);
     return 0;
 }
 

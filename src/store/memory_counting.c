@@ -5,12 +5,18 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "store/sample_nodes.h"
 
 static const struct hash_key VIEWERS_HASH_KEY = {0x73746f612e766965, 0x776572732e6d656d};
 
 struct memory_bucket {
     int64_t at_ms;
     struct viewers viewers;
+};
+
+struct memory_sample {
+    struct sample sample;
+    char node[LIMIT_NODE_NAME + 1]; /* empty: of all of them, an hour that was thinned */
 };
 
 static struct memory_bucket *bucket_new(int64_t at_ms)
@@ -120,29 +126,44 @@ static size_t sample_index(const struct memory_counting *c, int64_t at_ms)
 {
     size_t index = c->sample_count;
 
-    while (index > 0 && c->samples[index - 1].at_ms >= at_ms) index--;
+    while (index > 0 && c->samples[index - 1].sample.at_ms >= at_ms) index--;
     return index;
 }
 
-void memory_counting_put(struct memory_counting *c, const struct sample *sample)
+/* That of the node with its time, or a new one behind those of others. */
+static struct memory_sample *sample_of(struct memory_counting *c, struct str node, int64_t at_ms)
 {
-    size_t index = sample_index(c, sample->at_ms);
-    bool is_known = index < c->sample_count && c->samples[index].at_ms == sample->at_ms;
+    size_t index = sample_index(c, at_ms);
 
-    if (!is_known) {
-        c->samples =
-            open_gap(c->samples, c->sample_count, &c->sample_cap, sizeof(*c->samples), index);
-        c->sample_count++;
-    }
-    c->samples[index] = *sample;
+    for (; index < c->sample_count && c->samples[index].sample.at_ms == at_ms; index++)
+        if (str_eq(str_of(c->samples[index].node), node)) return &c->samples[index];
+    c->samples = open_gap(c->samples, c->sample_count, &c->sample_cap, sizeof(*c->samples), index);
+    c->sample_count++;
+    return &c->samples[index];
+}
+
+void memory_counting_put(struct memory_counting *c, const struct store_sample_put *in)
+{
+    struct memory_sample *it = sample_of(c, in->node, in->sample.at_ms);
+
+    it->sample = in->sample;
+    str_copy(in->node, it->node, sizeof(it->node));
 }
 
 void memory_counting_range(const struct memory_counting *c, struct samples_job *job)
 {
+    struct sample_nodes nodes;
+    struct sample minute;
+
+    sample_nodes_init(&nodes);
     for (size_t i = sample_index(c, job->in.from_ms); i < c->sample_count; i++) {
-        if (c->samples[i].at_ms >= job->in.to_ms) break;
-        if (!samples_job_add(job, &c->samples[i])) break;
+        const struct memory_sample *it = &c->samples[i];
+        if (it->sample.at_ms >= job->in.to_ms) break;
+        if (sample_nodes_add(&nodes, str_of(it->node), &it->sample, &minute) &&
+            !samples_job_add(job, &minute))
+            return;
     }
+    if (sample_nodes_end(&nodes, &minute)) samples_job_add(job, &minute);
 }
 
 /* --- age ------------------------------------------------------------------------------------- */
@@ -168,21 +189,37 @@ static size_t expire_samples(struct memory_counting *c, int64_t before_ms)
     return gone;
 }
 
+static int64_t hour_of(const struct memory_sample *it)
+{
+    return sample_step(it->sample.at_ms, SAMPLE_THIN_MS);
+}
+
+/* Samples from *from on that are of one hour, as that hour; *from is moved behind them. */
+static struct memory_sample sum_hour(const struct memory_counting *c, size_t *from, size_t end)
+{
+    struct sample_nodes nodes;
+    struct memory_sample hour = {.sample.at_ms = hour_of(&c->samples[*from])};
+    struct sample minute;
+
+    sample_nodes_init(&nodes);
+    for (; *from < end && hour_of(&c->samples[*from]) == hour.sample.at_ms; ++*from) {
+        const struct memory_sample *it = &c->samples[*from];
+        if (sample_nodes_add(&nodes, str_of(it->node), &it->sample, &minute))
+            sample_merge(&hour.sample, &minute);
+    }
+    if (sample_nodes_end(&nodes, &minute)) sample_merge(&hour.sample, &minute);
+    hour.sample.span_ms = SAMPLE_THIN_MS;
+    return hour;
+}
+
 /* Whole hours only: before_ms is the beginning of one. */
 static size_t thin(struct memory_counting *c, int64_t before_ms)
 {
     size_t old = sample_index(c, before_ms), kept = 0;
 
-    for (size_t i = 0; i < old; i++) {
-        struct sample *last = kept > 0 ? &c->samples[kept - 1] : NULL;
-        int64_t hour_ms = sample_step(c->samples[i].at_ms, SAMPLE_THIN_MS);
-        if (last != NULL && last->at_ms == hour_ms) {
-            sample_merge(last, &c->samples[i]);
-        } else {
-            c->samples[kept] = c->samples[i];
-            c->samples[kept++].at_ms = hour_ms;
-        }
-        c->samples[kept - 1].span_ms = SAMPLE_THIN_MS;
+    for (size_t i = 0; i < old;) {
+        struct memory_sample hour = sum_hour(c, &i, old);
+        c->samples[kept++] = hour;
     }
     if (kept < old)
         memmove(c->samples + kept, c->samples + old, (c->sample_count - old) * sizeof(*c->samples));

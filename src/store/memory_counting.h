@@ -5,13 +5,14 @@
 #include "store/job.h"
 
 struct memory_bucket;
+struct memory_sample;
 
 /* Zeroed is empty. */
 struct memory_counting {
     struct memory_bucket *life;     /* NULL until the first viewer */
     struct memory_bucket **buckets; /* the oldest first */
     size_t bucket_count, bucket_cap;
-    struct sample *samples; /* the oldest first */
+    struct memory_sample *samples; /* the oldest first */
     size_t sample_count, sample_cap;
 };
 
@@ -26,7 +27,7 @@ struct viewers_count memory_counting_life(const struct memory_counting *c);
 /* An add or a merge; 0 or ERR_BAD_REQUEST. */
 int memory_counting_add(struct memory_counting *c, struct viewers_job *job);
 void memory_counting_count(const struct memory_counting *c, struct viewers_job *job);
-void memory_counting_put(struct memory_counting *c, const struct sample *sample);
+void memory_counting_put(struct memory_counting *c, const struct store_sample_put *in);
 void memory_counting_range(const struct memory_counting *c, struct samples_job *job);
 struct memory_expired memory_counting_expire(struct memory_counting *c,
                                              const struct store_history *history, int64_t now_ms);

@@ -206,18 +206,18 @@ static void thin_lost(struct redis_store *s, void *arg)
 /* All of one hour, as one sample that begins with it. */
 static struct sample hour_of(int64_t at_ms, const redisReply *names, const redisReply *values)
 {
-    struct sample_nodes *minutes = xcalloc(1, sizeof(*minutes));
+    struct sample_nodes minutes;
     struct sample hour = {.at_ms = at_ms}, sample, minute;
     struct str node;
 
+    sample_nodes_init(&minutes);
     for (size_t i = 0; i < names->elements; i++) {
         if (!sample_parse(redis_str(names->element[i]), redis_str(redis_at(values, i)), &sample,
                           &node))
             continue;
-        if (sample_nodes_add(minutes, node, &sample, &minute)) sample_merge(&hour, &minute);
+        if (sample_nodes_add(&minutes, node, &sample, &minute)) sample_merge(&hour, &minute);
     }
-    if (sample_nodes_end(minutes, &minute)) sample_merge(&hour, &minute);
-    free(minutes);
+    if (sample_nodes_end(&minutes, &minute)) sample_merge(&hour, &minute);
     hour.at_ms = at_ms;
     hour.span_ms = SAMPLE_THIN_MS;
     return hour;

@@ -5,12 +5,17 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static int64_t end_of(const struct sample *sample)
+{
+    return sample->at_ms + sample->span_ms;
+}
+
 static void widen(struct sample *into, const struct sample *from)
 {
-    int64_t end_ms = into->at_ms + into->span_ms, from_end_ms = from->at_ms + from->span_ms;
+    int64_t end_ms = end_of(into) > end_of(from) ? end_of(into) : end_of(from);
 
     if (from->at_ms < into->at_ms) into->at_ms = from->at_ms;
-    into->span_ms = (end_ms > from_end_ms ? end_ms : from_end_ms) - into->at_ms;
+    into->span_ms = end_ms - into->at_ms;
 }
 
 static void unite(struct sample *into, const struct sample *from)
@@ -33,27 +38,46 @@ bool sample_nodes_end(struct sample_nodes *n, struct sample *ret_sample)
     return true;
 }
 
+/* The node's own place, or that of whoever ended last before this sample begins, or a new one. */
+static size_t place_of(const struct sample_nodes *n, struct str node, int64_t at_ms)
+{
+    size_t place = n->count;
+
+    for (size_t i = 0; i < n->count; i++) {
+        int64_t end_ms = end_of(&n->of[i]);
+        if (str_eq(str_of(n->nodes[i]), node)) return i;
+        if (end_ms <= at_ms && (place == n->count || end_ms > end_of(&n->of[place]))) place = i;
+    }
+    return place;
+}
+
 static void put(struct sample_nodes *n, struct str node, const struct sample *sample)
 {
-    size_t i = 0;
+    size_t i = place_of(n, node, sample->at_ms);
 
-    while (i < n->count && !str_eq(str_of(n->nodes[i]), node)) i++;
+    if (i == LIMIT_ROOM_NODES || !str_copy(node, n->nodes[i], sizeof(n->nodes[i]))) return;
     if (i < n->count) {
         sample_merge(&n->of[i], sample);
-        return;
+    } else {
+        n->of[i] = *sample;
+        n->count++;
     }
-    if (i == LIMIT_ROOM_NODES || !str_copy(node, n->nodes[i], sizeof(n->nodes[i]))) return;
-    n->of[i] = *sample;
-    n->count++;
+}
+
+static bool is_over(const struct sample_nodes *n, struct str node, const struct sample *sample)
+{
+    bool is_of_all = node.len == 0 || n->nodes[0][0] == '\0';
+
+    return is_of_all ||
+           sample_step(n->of[0].at_ms, SAMPLE_MS) != sample_step(sample->at_ms, SAMPLE_MS);
 }
 
 bool sample_nodes_add(struct sample_nodes *n, struct str node, const struct sample *sample,
                       struct sample *ret_sample)
 {
-    int64_t minute_ms = sample_step(sample->at_ms, SAMPLE_MS);
-    bool is_over = n->count > 0 && sample_step(n->of[0].at_ms, SAMPLE_MS) != minute_ms;
+    bool has_minute = n->count > 0 && is_over(n, node, sample);
 
-    if (is_over) sample_nodes_end(n, ret_sample);
+    if (has_minute) sample_nodes_end(n, ret_sample);
     put(n, node, sample);
-    return is_over;
+    return has_minute;
 }

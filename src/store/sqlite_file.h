@@ -16,7 +16,8 @@
  *   viewers      per room and 5-minute bucket, and bucket 0 for the room's life: how many users,
  *                whether that is exact, and their sketch (store/sketch.h)
  *   viewer_users their names, while the count is exact
- *   samples      history, a row a minute, later an hour; the view `history` reads better
+ *   samples      history, a row a minute and node, later one an hour; the view `history` reads
+ *                better
  *
  * user_version counts the schema's versions: to change it, add a step to MIGRATIONS; never edit
  * one. */

@@ -4,15 +4,16 @@
 
 static const char *const SQL[SQL_HISTORY_COUNT] = {
     [SQL_SAMPLE_PUT] = "INSERT OR REPLACE INTO samples (room_id, hourly, " SQLITE_SAMPLE_COLUMNS
-                       ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                       ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [SQL_THIN_OLDEST] = "SELECT room_id, at_ms FROM samples WHERE hourly = 0 AND at_ms < ?1"
                         " ORDER BY at_ms LIMIT 1",
     [SQL_THIN_HOUR] = "SELECT " SQLITE_SAMPLE_COLUMNS " FROM samples"
-                      " WHERE room_id = ?1 AND at_ms >= ?2 AND at_ms < ?3",
+                      " WHERE room_id = ?1 AND at_ms >= ?2 AND at_ms < ?3"
+                      " ORDER BY at_ms, node",
     [SQL_THIN_DELETE] = "DELETE FROM samples WHERE room_id = ?1 AND at_ms >= ?2 AND at_ms < ?3",
-    [SQL_SAMPLES_EXPIRE] =
-        "DELETE FROM samples WHERE (room_id, at_ms) IN (SELECT room_id, at_ms FROM samples"
-        " WHERE hourly = ?1 AND at_ms < ?2 ORDER BY at_ms LIMIT ?3)",
+    [SQL_SAMPLES_EXPIRE] = "DELETE FROM samples WHERE (room_id, at_ms, node) IN"
+                           " (SELECT room_id, at_ms, node FROM samples WHERE hourly = ?1 AND at_ms "
+                           "< ?2 ORDER BY at_ms LIMIT ?3)",
     [SQL_BUCKET_OLDEST] =
         "SELECT room_id, bucket_ms FROM viewers WHERE bucket_ms > 0 AND bucket_ms < ?1"
         " ORDER BY bucket_ms LIMIT 1",
@@ -33,9 +34,9 @@ void sqlite_history_deinit(struct sqlite_history *h)
 
 /* --- samples --------------------------------------------------------------------------------- */
 
-struct sample sqlite_history_sample(sqlite3_stmt *row)
+bool sqlite_history_add(struct sample_nodes *nodes, sqlite3_stmt *row, struct sample *ret_minute)
 {
-    return (struct sample){
+    const struct sample sample = {
         .at_ms = sql_i64(row, 0),
         .span_ms = sql_i64(row, 1),
         .online_ms = sql_u64(row, 2),
@@ -44,11 +45,14 @@ struct sample sqlite_history_sample(sqlite3_stmt *row)
         .messages = {[LIST_HIGH] = sql_u64(row, 5), [LIST_NORMAL] = sql_u64(row, 6)},
         .unique = sql_u64(row, 7),
     };
+    return sample_nodes_add(nodes, sql_str(row, 8), &sample, ret_minute);
 }
 
-static int put(struct sqlite_history *h, int64_t room_id, bool is_hourly, const struct sample *s)
+/* node empty: an hour of all of them. */
+static int put(struct sqlite_history *h, int64_t room_id, struct str node, const struct sample *s)
 {
     sqlite3_stmt *stmt = h->sql[SQL_SAMPLE_PUT];
+    bool is_hourly = node.len == 0;
 
     sql_bind_i64(stmt, 1, room_id);
     sql_bind_i64(stmt, 2, is_hourly);
@@ -60,12 +64,13 @@ static int put(struct sqlite_history *h, int64_t room_id, bool is_hourly, const 
     sql_bind_u64(stmt, 8, s->messages[LIST_HIGH]);
     sql_bind_u64(stmt, 9, s->messages[LIST_NORMAL]);
     sql_bind_u64(stmt, 10, s->unique);
+    sql_bind_str(stmt, 11, node);
     return sql_run(stmt);
 }
 
-int sqlite_history_put(struct sqlite_history *h, int64_t room_id, const struct sample *sample)
+int sqlite_history_put(struct sqlite_history *h, int64_t room_id, const struct store_sample_put *in)
 {
-    return put(h, room_id, false, sample);
+    return put(h, room_id, in->node, &in->sample);
 }
 
 static void spend(struct sqlite_history *h, size_t rows)
@@ -85,14 +90,15 @@ static void bind_hour(sqlite3_stmt *stmt, int64_t room_id, int64_t hour_ms)
 static int sum_hour(struct sqlite_history *h, int64_t room_id, struct sample *sum, size_t *count)
 {
     sqlite3_stmt *stmt = h->sql[SQL_THIN_HOUR];
+    struct sample_nodes nodes;
+    struct sample minute;
     int rc;
 
+    sample_nodes_init(&nodes);
     bind_hour(stmt, room_id, sum->at_ms);
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct sample sample = sqlite_history_sample(stmt);
-        sample_merge(sum, &sample);
-        ++*count;
-    }
+    for (; (rc = sqlite3_step(stmt)) == SQLITE_ROW; ++*count)
+        if (sqlite_history_add(&nodes, stmt, &minute)) sample_merge(sum, &minute);
+    if (sample_nodes_end(&nodes, &minute)) sample_merge(sum, &minute);
     sql_reset(stmt);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -108,7 +114,7 @@ static int thin_hour(struct sqlite_history *h, int64_t room_id, int64_t hour_ms)
     if ((rc = sql_run(h->sql[SQL_THIN_DELETE])) != SQLITE_OK) return rc;
     h->thinned += count;
     spend(h, count + 1);
-    return put(h, room_id, true, &sum);
+    return put(h, room_id, STR_NONE, &sum);
 }
 
 /* Whole hours only, or one would be added to again and again. */

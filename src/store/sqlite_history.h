@@ -8,6 +8,7 @@
 #define STOA_STORE_SQLITE_HISTORY_H
 
 #include "store/job.h"
+#include "store/sample_nodes.h"
 #include "store/sqlite_sql.h"
 
 #define HISTORY_TICK_MS 1000
@@ -38,15 +39,19 @@ struct sqlite_history {
 /* SQLite's codes, as in store/sqlite_sql.h. */
 int sqlite_history_init(struct sqlite_history *h, sqlite3 *db, const struct store_history *rules);
 void sqlite_history_deinit(struct sqlite_history *h);
-int sqlite_history_put(struct sqlite_history *h, int64_t room_id, const struct sample *sample);
+int sqlite_history_put(struct sqlite_history *h, int64_t room_id,
+                       const struct store_sample_put *in);
 bool sqlite_history_is_due(const struct sqlite_history *h, int64_t now_ms);
 /* Within a transaction. rows: that the transaction has written so far. */
 int sqlite_history_step(struct sqlite_history *h, int64_t now_ms, size_t rows);
 /* A step was undone: rest until the next second. */
 void sqlite_history_pause(struct sqlite_history *h, int64_t now_ms);
 
-/* The columns of a sample in the order in which sqlite_history_sample() reads them. */
-#define SQLITE_SAMPLE_COLUMNS "at_ms, span_ms, online_ms, online_peak, joins, high, normal, uniq"
-struct sample sqlite_history_sample(sqlite3_stmt *row);
+/* The columns of a sample in the order in which sqlite_history_add() reads them. */
+#define SQLITE_SAMPLE_COLUMNS                                                                      \
+    "at_ms, span_ms, online_ms, online_peak, joins, high, normal, uniq, node"
+/* The row goes to those of its minute (store/sample_nodes.h), so rows come in the order of time.
+ * True: *ret_minute has the minute before. */
+bool sqlite_history_add(struct sample_nodes *nodes, sqlite3_stmt *row, struct sample *ret_minute);
 
 #endif

@@ -29,7 +29,8 @@ static const char *const SQL[SQL_READER_COUNT] = {
                        " ORDER BY key LIMIT ?3",
     [SQL_READ_ROOM_ID] = "SELECT id FROM rooms WHERE key = ?1",
     [SQL_READ_SAMPLES] = "SELECT " SQLITE_SAMPLE_COLUMNS " FROM samples"
-                         " WHERE room_id = ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY at_ms",
+                         " WHERE room_id = ?1 AND at_ms >= ?2 AND at_ms < ?3"
+                         " ORDER BY at_ms, node",
 };
 
 int sqlite_reader_init(struct sqlite_reader *r, sqlite3 *db, struct lane *lane)
@@ -209,15 +210,17 @@ static int run_count(struct sqlite_reader *r, struct viewers_job *job, bool *ret
 static int read_samples(struct sqlite_reader *r, struct samples_job *job, int64_t room_id)
 {
     sqlite3_stmt *stmt = r->sql[SQL_READ_SAMPLES];
+    struct sample_nodes nodes;
+    struct sample minute;
     int rc;
 
     sql_bind_i64(stmt, 1, room_id);
     sql_bind_i64(stmt, 2, job->in.from_ms);
     sql_bind_i64(stmt, 3, job->in.to_ms);
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct sample sample = sqlite_history_sample(stmt);
-        if (!samples_job_add(job, &sample)) break;
-    }
+    sample_nodes_init(&nodes);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        if (sqlite_history_add(&nodes, stmt, &minute) && !samples_job_add(job, &minute)) break;
+    if (rc == SQLITE_DONE && sample_nodes_end(&nodes, &minute)) samples_job_add(job, &minute);
     sql_reset(stmt);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

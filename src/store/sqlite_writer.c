@@ -281,7 +281,7 @@ static int run_sample(struct sqlite_writer *w, struct sample_job *job)
         return SQLITE_OK;
     }
     w->rows++;
-    return sqlite_history_put(&w->history, room->id, &job->in.sample);
+    return sqlite_history_put(&w->history, room->id, &job->in);
 }
 
 static int run_route(struct sqlite_writer *w, struct route_job *job)

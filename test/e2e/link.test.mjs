@@ -104,6 +104,26 @@ test('what is sent at one edge is read at another, and at the node itself', asyn
   for (const reader of readers) reader.close();
 });
 
+test('what two edges saw of a room is one history', async () => {
+  const link = await newLink();
+  const node = await startNode(link, { store: 'sqlite:' });
+  const edges = [await startEdge(link), await startEdge(link)];
+  const room = newRoom();
+  await putRoom(node, room);
+  const readers = ['ann', 'bob', 'cid'].map((user, i) => new Reader(edges[i % 2], room, { user }));
+  for (const reader of readers) await reader.poll();
+  await sendMany(edges[0], room, Array.from({ length: 4 }, (_, i) => ({ body: i })));
+  for (const reader of readers) await waitFor(async () => (await reader.poll(1), reader.messages.length === 4), within(5_000), 'four');
+  const online = (edge) => ask(edge, 'GET', `/v1/rooms/${room}/online`, { token: 'dev' });
+  for (const edge of edges) await waitFor(async () => (await online(edge)).json.online === 3, within(10_000), 'three online');
+  for (const reader of readers) reader.close();
+  for (const edge of edges) await edge.stop(); // which stores what it has counted
+  const { json: { points } } = await ask(node, 'GET', `/v1/rooms/${room}/stats`, { token: 'dev' });
+  const sum = (member) => points.reduce((all, point) => all + point[member], 0);
+  assert.deepEqual([sum('joins'), sum('messages')], [3, 4], JSON.stringify(points));
+  assert.equal(Math.max(...points.map((point) => point.online_peak)), 3);
+});
+
 test('a cache node is killed and started again: nothing is lost, doubled or out of order', async (t) => {
   const link = await newLink();
   const node = await startNode(link, { store: 'sqlite:' });

@@ -138,6 +138,20 @@ test('what is asked wrongly is refused', async () => {
   assert.equal((await get(room, `online/users?page=${next_page}&limit=1000`)).json.users.length, 3);
 });
 
+test('where the list is one process\'s own, its pages end with the process', async () => {
+  const alone = await Server.start({ store: 'sqlite:' });
+  const room = newRoom();
+  await putRoom(alone, room);
+  await enterMany(room, many(5), alone);
+  const { json: { next_page } } = await get(room, 'online/users?limit=2', { on: alone });
+  assert.equal((await get(room, `online/users?page=${next_page}`, { on: alone })).status, 200);
+  await alone.restart();
+  await enterMany(room, many(5), alone);
+  const answer = await get(room, `online/users?page=${next_page}`, { on: alone });
+  assertProblem(answer, 400, 'bad_request');
+  assert.match(answer.json.detail, /begin again without page/i);
+});
+
 test('a room that nobody made is not found, and not made by asking', async () => {
   const room = newRoom();
   for (let i = 0; i < 2; i++) {

@@ -2,6 +2,8 @@
 #include "store/harness_counting.h"
 #include "store/conformance.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
 
 #define ROOM    "app/room"
@@ -26,6 +28,11 @@ static void put_minutes(struct harness *h, int from, int to)
         struct sample sample = sample_of(i);
         assert_int_equal(harness_sample_put(h, ROOM, &sample), 0);
     }
+}
+
+static void put_by(struct harness *h, const char *node, struct sample sample)
+{
+    assert_int_equal(harness_sample_put_by(h, ROOM, node, &sample), 0);
 }
 
 static struct harness_samples range(struct harness *h, int from, int to, int64_t step_ms)
@@ -156,6 +163,83 @@ static void history_is_there_after_reopening(void **state)
     assert_int_equal(range(h, 0, 60, SAMPLE_MS).count, 5);
 }
 
+/* --- several nodes --------------------------------------------------------------------------- */
+
+static void what_two_nodes_saw_is_one_sample(void **state)
+{
+    struct harness *h = *state;
+    struct sample of_a = sample_of(1), of_b = sample_of(1);
+
+    of_b.joins = 5;
+    of_b.online_ms = 7000;
+    of_b.messages[LIST_HIGH] = 0;
+    harness_create(h, ROOM);
+    put_minutes(h, 0, 1);
+    put_by(h, "a", of_a);
+    put_by(h, "b", of_b);
+    put_by(h, "a", of_a); /* again: counts once */
+    put_by(h, "b", sample_of(2));
+    struct harness_samples samples = range(h, 0, 60, SAMPLE_MS);
+    assert_int_equal(samples.count, 3);
+    struct sample both = of_b;
+    both.joins = 7;
+    both.messages[LIST_HIGH] = 1;
+    check_sample(&samples.samples[1], &both);
+    samples = range(h, 0, 60, 5 * (int64_t)SAMPLE_MS);
+    assert_int_equal(samples.count, 1);
+    assert_int_equal(samples.samples[0].joins, 11);
+    assert_int_equal(samples.samples[0].online_ms, 1000 + 7000 + 1002);
+    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 9);
+}
+
+/* A server that was started anew has another name. */
+static void what_one_node_saw_after_another_adds_up(void **state)
+{
+    struct harness *h = *state;
+    struct sample before = sample_of(1), after = sample_of(1);
+
+    before.span_ms = 20000;
+    after.at_ms += 25000;
+    after.span_ms = 35000;
+    harness_create(h, ROOM);
+    put_by(h, "z", before);
+    put_by(h, "a", after);
+    struct harness_samples samples = range(h, 0, 60, SAMPLE_MS);
+    assert_int_equal(samples.count, 1);
+    assert_int_equal(samples.samples[0].at_ms, before.at_ms);
+    assert_int_equal(samples.samples[0].span_ms, SAMPLE_MS);
+    assert_int_equal(samples.samples[0].online_ms, 2002);
+    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 6);
+    assert_int_equal(samples.samples[0].joins, 4);
+}
+
+/* A limit is of minutes, however many nodes have seen them. */
+static void nodes_take_no_place_in_an_answer(void **state)
+{
+    struct harness *h = *state;
+    char node[16];
+
+    harness_create(h, ROOM);
+    for (int minute = 0; minute < 5; minute++) {
+        for (int i = 0; i < 20; i++) {
+            snprintf(node, sizeof(node), "n%d", i);
+            put_by(h, node, sample_of(minute));
+        }
+    }
+    const struct store_sample_range in = {.room = STR(ROOM),
+                                          .from_ms = HOUR_MS,
+                                          .to_ms = HOUR_MS + 10 * SAMPLE_MS,
+                                          .step_ms = SAMPLE_MS,
+                                          .limit = 4};
+    struct harness_samples samples = harness_sample_range(h, &in);
+    assert_int_equal(samples.count, 4);
+    assert_true(samples.more);
+    assert_int_equal(samples.samples[3].joins, 40);
+    assert_int_equal(samples.samples[3].online_ms, 1003);
+}
+
+/* --- age ------------------------------------------------------------------------------------- */
+
 static void set_history(struct harness *h, int64_t thin_age_ms, int64_t max_age_ms)
 {
     h->history = (struct store_history){.max_age_ms = max_age_ms, .thin_age_ms = thin_age_ms};
@@ -201,6 +285,21 @@ static void old_minutes_become_hours(void **state)
     assert_int_equal(samples.samples[1].unique, 129);
 }
 
+static void minutes_of_two_nodes_become_one_hour(void **state)
+{
+    struct harness *h = *state;
+
+    set_history(h, SAMPLE_THIN_MS, 0);
+    put_minutes(h, 0, 10);
+    for (int i = 5; i < 15; i++) put_by(h, "other", sample_of(i));
+    h->now_ms = HOUR_MS + 3 * (int64_t)SAMPLE_THIN_MS;
+    struct harness_samples samples = range_when(h, 1);
+    assert_int_equal(samples.samples[0].span_ms, SAMPLE_THIN_MS);
+    assert_int_equal(samples.samples[0].joins, 40);
+    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 45);
+    assert_int_equal(samples.samples[0].online_ms, 15 * 1000 + 14 * 15 / 2);
+}
+
 static void one_that_comes_late_goes_into_its_hour(void **state)
 {
     struct harness *h = *state;
@@ -210,8 +309,11 @@ static void one_that_comes_late_goes_into_its_hour(void **state)
     h->now_ms = HOUR_MS + 3 * (int64_t)SAMPLE_THIN_MS;
     range_when(h, 1);
     put_minutes(h, 5, 6);
+    put_by(h, "other", sample_of(0)); /* at the time that is the hour's, too */
     struct harness_samples samples = range_when(h, 1);
-    assert_int_equal(samples.samples[0].joins, 8);
+    assert_int_equal(samples.samples[0].joins, 10);
+    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 15);
+    assert_int_equal(samples.samples[0].online_ms, 5 * 1000 + 1 + 2 + 5);
     assert_int_equal(samples.samples[0].span_ms, SAMPLE_THIN_MS);
 }
 
@@ -243,7 +345,11 @@ size_t conformance_samples(struct CMUnitTest *ret_tests)
         cmocka_unit_test(samples_of_a_step_come_as_one),
         cmocka_unit_test(a_range_says_when_there_is_more),
         cmocka_unit_test(history_is_there_after_reopening),
+        cmocka_unit_test(what_two_nodes_saw_is_one_sample),
+        cmocka_unit_test(what_one_node_saw_after_another_adds_up),
+        cmocka_unit_test(nodes_take_no_place_in_an_answer),
         cmocka_unit_test(old_minutes_become_hours),
+        cmocka_unit_test(minutes_of_two_nodes_become_one_hour),
         cmocka_unit_test(one_that_comes_late_goes_into_its_hour),
         cmocka_unit_test(the_oldest_go),
     };

@@ -122,7 +122,13 @@ static void on_put(void *arg, int err)
 
 int harness_sample_put(struct harness *h, const char *room, const struct sample *sample)
 {
-    const struct store_sample_put put = {str_of(room), STR("node"), *sample};
+    return harness_sample_put_by(h, room, "node", sample);
+}
+
+int harness_sample_put_by(struct harness *h, const char *room, const char *node,
+                          const struct sample *sample)
+{
+    const struct store_sample_put put = {str_of(room), str_of(node), *sample};
     struct put_answer answer;
     int err;
 

@@ -15,6 +15,8 @@ int harness_viewers_merge(struct harness *h, const struct store_viewers_merge *m
 int harness_viewers_count(struct harness *h, const struct store_viewers_count *count,
                           struct viewers_count *ret_count);
 int harness_sample_put(struct harness *h, const char *room, const struct sample *sample);
+int harness_sample_put_by(struct harness *h, const char *room, const char *node,
+                          const struct sample *sample);
 
 struct harness_samples {
     int err;

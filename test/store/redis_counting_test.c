@@ -17,49 +17,6 @@ static void on_done(void *arg, int err)
     *(struct done *)arg = (struct done){err, true};
 }
 
-static void put_sample(struct harness *h, const char *node, const struct sample *sample)
-{
-    const struct store_sample_put put = {STR(ROOM), str_of(node), *sample};
-    struct done done = {0};
-
-    assert_int_equal(store_sample_put(h->store, &put, on_done, &done), 0);
-    harness_wait(h, &done.is_done);
-    assert_int_equal(done.err, 0);
-}
-
-static void samples_of_two_nodes_are_one(void **state)
-{
-    struct redis_pair *pair = *state;
-    const int64_t at_ms = START_MS - START_MS % SAMPLE_MS;
-    const struct sample of_a = {.at_ms = at_ms,
-                                .span_ms = SAMPLE_MS,
-                                .online_ms = 600,
-                                .online_peak = 10,
-                                .joins = 3,
-                                .messages = {[LIST_NORMAL] = 7},
-                                .unique = 20};
-    struct sample of_b = of_a;
-
-    of_b.online_ms = 650;
-    of_b.joins = 4;
-    harness_create(pair->a, ROOM);
-    put_sample(pair->a, "a", &of_a);
-    put_sample(pair->b, "b", &of_b);
-    put_sample(pair->b, "b", &of_b); /* again: counts once */
-    const struct store_sample_range in = {.room = STR(ROOM),
-                                          .from_ms = at_ms,
-                                          .to_ms = at_ms + SAMPLE_MS,
-                                          .step_ms = SAMPLE_MS,
-                                          .limit = 10};
-    struct harness_samples samples = harness_sample_range(pair->a, &in);
-    assert_int_equal(samples.count, 1);
-    assert_int_equal(samples.samples[0].joins, 7);
-    assert_int_equal(samples.samples[0].online_ms, 650);
-    assert_int_equal(samples.samples[0].online_peak, 10);
-    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 7);
-    assert_int_equal(samples.samples[0].unique, 20);
-}
-
 static void viewers_of_two_nodes_are_a_union(void **state)
 {
     struct redis_pair *pair = *state;
@@ -202,7 +159,6 @@ static void a_crowd_is_spread_over_shards(void **state)
 int main(void)
 {
     const struct CMUnitTest on_single[] = {
-        ON(single, samples_of_two_nodes_are_one),
         ON(single, viewers_of_two_nodes_are_a_union),
         ON(single, a_crowd_is_spread_over_shards),
     };

@@ -61,6 +61,46 @@ static void a_file_of_the_version_before_is_taken(void **state)
     assert_int_equal(harness_came(h, ROOM, BUCKET_MS, 0, 3).unique, 3);
 }
 
+/* Till then a minute was one row, whichever node it was of. */
+static void history_of_the_version_before_stays(void **state)
+{
+    struct harness *h = *state;
+    struct sample later = {.at_ms = BUCKET_MS + 30000,
+                           .span_ms = 30000,
+                           .online_ms = 50,
+                           .online_peak = 2,
+                           .joins = 1};
+    const struct store_sample_range all = {
+        .room = STR(ROOM), .to_ms = INT64_MAX, .step_ms = SAMPLE_MS, .limit = 64};
+    char sql[1024];
+
+    harness_create(h, ROOM);
+    store_close(h->store);
+    h->store = NULL;
+    snprintf(sql, sizeof(sql),
+             "DROP TABLE samples;"
+             "CREATE TABLE samples (room_id INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+             "  hourly INTEGER NOT NULL, span_ms INTEGER NOT NULL, online_ms INTEGER NOT NULL,"
+             "  online_peak INTEGER NOT NULL, joins INTEGER NOT NULL, high INTEGER NOT NULL,"
+             "  normal INTEGER NOT NULL, uniq INTEGER NOT NULL, PRIMARY KEY (room_id, at_ms)"
+             ") WITHOUT ROWID;"
+             "CREATE INDEX samples_age ON samples (hourly, at_ms);"
+             "INSERT INTO samples VALUES (1, %lld, 0, 30000, 100, 4, 3, 1, 7, 9);"
+             "PRAGMA user_version = 3",
+             (long long)BUCKET_MS);
+    run_sql(h, sql);
+    harness_reopen(h);
+    assert_int_equal(harness_sample_put(h, ROOM, &later), 0); /* in the minute of the start */
+    struct harness_samples samples = harness_sample_range(h, &all);
+    assert_int_equal(samples.count, 1);
+    assert_int_equal(samples.samples[0].span_ms, SAMPLE_MS);
+    assert_int_equal(samples.samples[0].online_ms, 150);
+    assert_int_equal(samples.samples[0].online_peak, 4);
+    assert_int_equal(samples.samples[0].joins, 4);
+    assert_int_equal(samples.samples[0].messages[LIST_NORMAL], 7);
+    assert_int_equal(samples.samples[0].unique, 9);
+}
+
 static void names_go_beyond_the_bound(void **state)
 {
     struct harness *h = *state;
@@ -214,6 +254,7 @@ int main(void)
     struct store_fixture plain = {.name = "sqlite", .scheme = "sqlite:", .is_durable = true};
     const struct CMUnitTest tests[] = {
         TEST(a_file_of_the_version_before_is_taken),
+        TEST(history_of_the_version_before_stays),
         TEST(names_go_beyond_the_bound),
         TEST(old_buckets_leave_no_names),
         TEST(who_is_known_is_not_written_again),

@@ -101,6 +101,17 @@ static void dev_is_one_app_open_to_all(void **state)
     apps_unref(apps);
 }
 
+static void what_nodes_share_is_the_secret_or_the_first_key(void **state)
+{
+    (void)state;
+    struct apps *apps = three_apps();
+
+    assert_true(str_eq(app_shared_secret(&apps->app[1]), STR("key-2")));
+    str_copy(STR("secret-2"), apps->app[1].secret, LIMIT_SECRET + 1);
+    assert_true(str_eq(app_shared_secret(&apps->app[1]), STR("secret-2")));
+    apps_unref(apps);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +121,7 @@ int main(void)
         cmocka_unit_test(apps_are_found_by_each_of_their_keys),
         cmocka_unit_test(no_key_fits_an_unused_one),
         cmocka_unit_test(dev_is_one_app_open_to_all),
+        cmocka_unit_test(what_nodes_share_is_the_secret_or_the_first_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
