@@ -441,6 +441,29 @@ static void bytes_of_an_edges_calls_beyond_the_limit_are_refused(void **state)
     free(body);
 }
 
+static int open_with_seeds(struct edge *edge, int count, char *ret_why, size_t why_cap)
+{
+    struct store_config config = {.env = {.loop = &edge->loop}, .link = &edge->settings};
+    struct buf seeds = {0};
+
+    for (int i = 0; i < count; i++) buf_printf(&seeds, "%s127.0.0.1:%d", i > 0 ? "," : "", 1 + i);
+    buf_add_char(&seeds, '\0');
+    int err = link_store_open(seeds.ptr, &config, &edge->store, ret_why, why_cap);
+    buf_deinit(&seeds);
+    return err;
+}
+
+static void more_seeds_than_the_limit_are_refused(void **state)
+{
+    struct edge *edge = *state;
+    char why[256] = "";
+
+    assert_int_equal(open_with_seeds(edge, LIMIT_LINK_SEEDS + 1, why, sizeof(why)),
+                     ERR_BAD_REQUEST);
+    assert_non_null(strstr(why, "more than 16 addresses"));
+    assert_int_equal(open_with_seeds(edge, LIMIT_LINK_SEEDS, why, sizeof(why)), OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, edge_setup, edge_teardown)
 
 int main(void)
@@ -459,6 +482,7 @@ int main(void)
         TEST(it_is_cut_off_when_too_much_waits_for_it),
         TEST(calls_of_an_edge_beyond_the_limit_are_refused),
         TEST(bytes_of_an_edges_calls_beyond_the_limit_are_refused),
+        TEST(more_seeds_than_the_limit_are_refused),
     };
     log_set_level(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
