@@ -1,6 +1,6 @@
-/* The limits of a link, each reached for real: what an edge can make its node hold, and what the
- * clients of an edge can make that hold. Beyond a limit there is a clear refusal and a count, and
- * below it again all goes on. */
+/* The limits of a link at the node, each reached for real: what an edge can make it hold, and who
+ * only pretends to be one. Beyond a limit there is a clear refusal and a count, and below it again
+ * all goes on. */
 #include "store/link_hand.h"
 
 #include <poll.h>
@@ -388,82 +388,6 @@ static void it_is_cut_off_when_too_much_waits_for_it(void **state)
     hand_close(&other);
 }
 
-/* --- the edge's own ---------------------------------------------------------------------------- */
-
-struct tally {
-    size_t started, failed;
-};
-
-static void on_failed(void *arg, int err)
-{
-    assert_int_equal(err, ERR_STORE_UNAVAILABLE); /* there is no node */
-    ((struct tally *)arg)->failed++;
-}
-
-static void on_append_failed(void *arg, int err, const struct store_appended *appended)
-{
-    (void)appended;
-    on_failed(arg, err);
-}
-
-static void calls_of_an_edge_beyond_the_limit_are_refused(void **state)
-{
-    struct edge *edge = *state;
-    struct tally tally = {0};
-
-    edge_open(edge, "127.0.0.1:1");
-    while (store_ping(edge->store, on_failed, &tally) == OK) tally.started++;
-    assert_int_equal(tally.started, LIMIT_LINK_CALLS_OUT);
-    assert_int_equal(counter_get(&store_stats(edge->store)->overloads), 1);
-    EDGE_WAIT_FOR(edge, tally.failed == tally.started);
-    assert_int_equal(store_ping(edge->store, on_failed, &tally), OK);
-}
-
-static void bytes_of_an_edges_calls_beyond_the_limit_are_refused(void **state)
-{
-    struct edge *edge = *state;
-    struct tally tally = {0};
-    char *body = xmalloc(LIMIT_MESSAGE_BODY);
-    const struct store_append append = {.room = STR(EDGE_ROOM),
-                                        .message = {.list = LIST_NORMAL,
-                                                    .type = STR("text"),
-                                                    .body = str_make(body, LIMIT_MESSAGE_BODY)},
-                                        .now_ms = edge->now_ms};
-
-    memset(body, '1', LIMIT_MESSAGE_BODY);
-    edge_open(edge, "127.0.0.1:1");
-    while (store_append(edge->store, &append, on_append_failed, &tally) == OK) tally.started++;
-    assert_in_range(tally.started, LIMIT_LINK_CALLS_BYTES / LIMIT_MESSAGE_BODY - 10,
-                    LIMIT_LINK_CALLS_BYTES / LIMIT_MESSAGE_BODY);
-    assert_int_equal(counter_get(&store_stats(edge->store)->overloads), 1);
-    EDGE_WAIT_FOR(edge, tally.failed == tally.started);
-    assert_int_equal(store_append(edge->store, &append, on_append_failed, &tally), OK);
-    free(body);
-}
-
-static int open_with_seeds(struct edge *edge, int count, char *ret_why, size_t why_cap)
-{
-    struct store_config config = {.env = {.loop = &edge->loop}, .link = &edge->settings};
-    struct buf seeds = {0};
-
-    for (int i = 0; i < count; i++) buf_printf(&seeds, "%s127.0.0.1:%d", i > 0 ? "," : "", 1 + i);
-    buf_add_char(&seeds, '\0');
-    int err = link_store_open(seeds.ptr, &config, &edge->store, ret_why, why_cap);
-    buf_deinit(&seeds);
-    return err;
-}
-
-static void more_seeds_than_the_limit_are_refused(void **state)
-{
-    struct edge *edge = *state;
-    char why[256] = "";
-
-    assert_int_equal(open_with_seeds(edge, LIMIT_LINK_SEEDS + 1, why, sizeof(why)),
-                     ERR_BAD_REQUEST);
-    assert_non_null(strstr(why, "more than 16 addresses"));
-    assert_int_equal(open_with_seeds(edge, LIMIT_LINK_SEEDS, why, sizeof(why)), OK);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, edge_setup, edge_teardown)
 
 int main(void)
@@ -480,9 +404,6 @@ int main(void)
         TEST(it_gets_no_pages_until_it_does),
         TEST(it_gets_no_news_until_it_does),
         TEST(it_is_cut_off_when_too_much_waits_for_it),
-        TEST(calls_of_an_edge_beyond_the_limit_are_refused),
-        TEST(bytes_of_an_edges_calls_beyond_the_limit_are_refused),
-        TEST(more_seeds_than_the_limit_are_refused),
     };
     log_set_level(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
