@@ -61,7 +61,7 @@
 #define LIMIT_LINK_CALLS       4096 /* requests of one edge under way; more are refused */
 #define LIMIT_LINK_READS       32   /* of them, ranges asked of the store at once; more wait */
 #define LIMIT_LINK_QUEUE       (4ul * 1024 * 1024)  /* for an edge: beyond it no news, */
-#define LIMIT_LINK_ANSWERS     (16ul * 1024 * 1024) /* and beyond this no ranges */
+#define LIMIT_LINK_ANSWERS     (16ul * 1024 * 1024) /* and beyond this no ranges or pages */
 #define LIMIT_LINK_STUCK       (64ul * 1024 * 1024) /* and beyond this it is cut off */
 #define LIMIT_LINK_ROOMS       LIMIT_ROOMS_PER_NODE /* watched by one edge */
 #define LIMIT_LINK_REFUSALS    5 /* wrong proofs of one address in a minute; then it has to wait */

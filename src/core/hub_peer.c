@@ -183,7 +183,10 @@ int hub_peer_watch(struct hub_peer *peer, struct str room, bool is_moved, int64_
     hub->now_ms = now_ms;
     struct hub_watch *watch = map_get(&peer->watches, room);
     if (watch == NULL) {
-        if (peer->watches.count >= LIMIT_LINK_ROOMS) return ERR_OVERLOADED;
+        if (peer->watches.count >= LIMIT_LINK_ROOMS) {
+            counter_add(&hub->metrics.peer_watches_refused_total, 1);
+            return ERR_OVERLOADED;
+        }
         watch = watch_new(peer, room);
     }
     watch->tells_newest |= is_moved;

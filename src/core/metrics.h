@@ -61,6 +61,8 @@
     X(switch_failed_total, "counter", "Such assignments that the store failed or refused")         \
     X(switch_dry_total, "counter", "Assignments that it would have made, were it not dry")         \
     X(peer_watches, "gauge", "Rooms that edges watch here, summed over edges")                     \
+    X(peer_watches_refused_total, "counter",                                                       \
+      "Rooms that an edge was not let watch, because it watches too many")                         \
     X(peer_news_total, "counter", "Messages told to edges as news")                                \
     X(peer_reads_copied_total, "counter", "Ranges given to edges without a look at the store")     \
     X(peers_behind_total, "counter",                                                               \

@@ -261,7 +261,7 @@ struct link_conn *link_conn_accept(struct link_server *s)
 {
     struct link_conn *conn = xcalloc(1, sizeof *conn);
     struct transport_setup setup = {
-        .tls = s->setup.tls, .timeout_ms = LINK_GREETING_MS, .events = &events, .arg = conn};
+        .tls = s->setup.tls, .timeout_ms = s->setup.greeting_ms, .events = &events, .arg = conn};
     conn->transport = transport_accept((uv_stream_t *)&s->listener, &setup);
     if (conn->transport == NULL) {
         free(conn);

@@ -35,6 +35,7 @@ struct link_server {
     struct list dead;    /* closed, to be freed */
     struct list orphans; /* struct link_job whose connection is gone */
     uint32_t conn_count;
+    uint64_t sweep_due_ms; /* of the loop, as the next ones */
     struct refused_host refused[REFUSED_HOSTS];
     struct link_metrics metrics;
 };

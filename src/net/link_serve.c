@@ -32,6 +32,29 @@ static void job_free(struct link_job *job)
 
 static void start_waiting(struct link_conn *conn);
 
+/* It has few enough bytes that it has not taken yet. */
+static bool takes_more(const struct link_conn *conn)
+{
+    return link_conn_queued(conn) < LIMIT_LINK_ANSWERS;
+}
+
+/* Ranges are not there: they do not begin before the edge takes more. */
+static bool is_page(enum link_verb verb)
+{
+    return verb == LINK_ROOM_LIST || verb == LINK_SAMPLE_RANGE || verb == LINK_PRESENCE_PAGE ||
+           verb == LINK_ROUTES_GET;
+}
+
+static void write_answer(struct link_job *job, struct link_answer *answer)
+{
+    struct link_conn *conn = job->conn;
+    if (answer->err == OK && is_page(job->verb) && !takes_more(conn)) {
+        counter_add(&conn->server->metrics.link_requests_refused_total, 1);
+        answer->err = ERR_OVERLOADED;
+    }
+    link_answer_write(&conn->out, job->id, answer);
+}
+
 /* The answer goes out with the next flush, if there still is somebody to get it. */
 static void finish(struct link_job *job, struct link_answer *answer, int err)
 {
@@ -39,7 +62,7 @@ static void finish(struct link_job *job, struct link_answer *answer, int err)
     bool was_read = job->is_read_running;
     answer->verb = job->verb;
     answer->err = err;
-    if (conn != NULL) link_answer_write(&conn->out, job->id, answer);
+    if (conn != NULL) write_answer(job, answer);
     job_free(job);
     if (conn == NULL || !was_read) return;
     conn->reads_running--;
@@ -153,7 +176,7 @@ static void on_lease(void *arg, int err, bool is_held)
 
 static bool may_read(const struct link_conn *conn)
 {
-    return conn->reads_running < LIMIT_LINK_READS && link_conn_queued(conn) < LIMIT_LINK_ANSWERS;
+    return conn->reads_running < LIMIT_LINK_READS && takes_more(conn);
 }
 
 /* From the copy, or else from the store. */

@@ -74,16 +74,23 @@ static void on_connection(uv_stream_t *listener, int status)
 
 static bool is_overdue(const struct link_conn *conn, uint64_t now_ms)
 {
-    if (conn->state == LINK_CONN_GREETING) return now_ms - conn->opened_ms >= LINK_GREETING_MS;
-    return now_ms - conn->heard_ms >= LINK_SILENCE_MS;
+    const struct link_server_setup *setup = &conn->server->setup;
+    if (conn->state == LINK_CONN_GREETING) return now_ms >= conn->opened_ms + setup->greeting_ms;
+    return now_ms >= conn->heard_ms + setup->silence_ms;
 }
 
 static void on_sweep(uv_timer_t *timer)
 {
     struct link_server *s = CONTAINER_OF(timer, struct link_server, timer);
+    uint64_t now_ms = uv_now(s->setup.loop);
+    /* When this thread did not run for a while, neither did it hear anybody. */
+    uint64_t late_ms = now_ms - s->sweep_due_ms;
+    s->sweep_due_ms = now_ms + SWEEP_MS;
     LIST_FOREACH_SAFE (node, &s->conns) {
         struct link_conn *conn = CONTAINER_OF(node, struct link_conn, node);
-        if (!is_overdue(conn, uv_now(s->setup.loop))) continue;
+        conn->opened_ms += late_ms;
+        conn->heard_ms += late_ms;
+        if (!is_overdue(conn, now_ms)) continue;
         log_warn("link", "%s has said nothing for too long: cut off", conn->peer_host);
         counter_add(&s->metrics.links_broken_total, 1);
         link_conn_close(conn);
@@ -110,6 +117,8 @@ int link_server_open(const struct link_server_setup *setup, struct link_server *
     struct link_server *s = xcalloc(1, sizeof *s);
     s->setup = *setup;
     if (s->setup.queue_bytes == 0) s->setup.queue_bytes = LIMIT_LINK_QUEUE;
+    if (s->setup.greeting_ms == 0) s->setup.greeting_ms = LINK_GREETING_MS;
+    if (s->setup.silence_ms == 0) s->setup.silence_ms = LINK_SILENCE_MS;
     list_init(&s->conns);
     list_init(&s->dead);
     list_init(&s->orphans);
@@ -127,6 +136,7 @@ int link_server_open(const struct link_server_setup *setup, struct link_server *
         return err;
     }
     uv_timer_start(&s->timer, on_sweep, SWEEP_MS, SWEEP_MS);
+    s->sweep_due_ms = uv_now(setup->loop) + SWEEP_MS;
     *ret = s;
     return 0;
 }

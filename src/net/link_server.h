@@ -9,11 +9,12 @@
  *
  * Bounded (base/limit.h): connections, of them those that have not proved the secret; requests of
  * one edge under way, beyond which they are refused; ranges that the store is asked at once, beyond
- * which they wait; bytes queued for an edge. An edge that takes its bytes too slowly gets no news
- * beyond LIMIT_LINK_QUEUE, and the newest message of each room concerned when it has caught up; no
- * ranges beyond LIMIT_LINK_ANSWERS; beyond LIMIT_LINK_STUCK it is cut off. An address that offered
- * the wrong secret LIMIT_LINK_REFUSALS times is not let in for a minute. One that says nothing for
- * LINK_SILENCE_MS is cut off: a live one pings.
+ * which they wait; rooms watched; bytes queued for an edge. An edge that takes its bytes too slowly
+ * gets no news beyond LIMIT_LINK_QUEUE, and the newest message of each room concerned when it has
+ * caught up; beyond LIMIT_LINK_ANSWERS ranges wait, and pages (of rooms, samples, users, nodes) are
+ * refused; beyond LIMIT_LINK_STUCK it is cut off. An address that offered the wrong secret
+ * LIMIT_LINK_REFUSALS times is not let in for a minute. One that says nothing for LINK_SILENCE_MS is
+ * cut off: a live one pings.
  *
  * One thread, the hub's. */
 #ifndef STOA_NET_LINK_SERVER_H
@@ -64,7 +65,10 @@ struct link_server_setup {
     struct tls *tls; /* borrowed; NULL: plain */
     int64_t (*now_ms)(void *arg);
     void *now_arg;
-    size_t queue_bytes; /* instead of LIMIT_LINK_QUEUE, for tests; 0: that */
+    /* For tests, each 0 for what it is instead of: LIMIT_LINK_QUEUE, LINK_GREETING_MS,
+     * LINK_SILENCE_MS. */
+    size_t queue_bytes;
+    uint32_t greeting_ms, silence_ms;
 };
 
 /* 0, or a negative errno: it does not listen, and fd is closed. */

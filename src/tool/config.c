@@ -297,8 +297,6 @@ static int check_advertise(const char *address, struct buf *why)
     uint16_t port;
     if (!host_port_split(str_of(address), &host, &port) || port == 0)
         return fail_text(why, "[link] advertise: must name the port that edges connect to");
-    if (strlen(address) > LIMIT_ADDRESS)
-        return fail_text(why, "[link] advertise: must be at most 64 bytes long");
     if (str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::")) || str_eq(host, STR("[::]")))
         return fail_text(why, "[link] advertise: must be an address that edges can connect to, not "
                               "that of all interfaces");

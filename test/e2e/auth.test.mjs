@@ -166,6 +166,7 @@ test('tokens without the claims they need are refused', async () => {
     'role as a list': token({ role: ['host'] }),
     'an empty sub': token({ sub: '' }), 'sub as a number': token({ sub: 5 }), 'a sub with a line end': token({ sub: 'a\nb' }),
     'a sub that is too long': token({ sub: 'x'.repeat(65) }), 'a bad room': token({ room: 'a/b' }),
+    'a name that is too long': token({ name: 'x'.repeat(65) }), 'a room that is too long': token({ room: 'x'.repeat(65) }),
     'a room that is no text': token({ room: 5 }),
     'not before tomorrow': token({ nbf: inSeconds(86_400) }), 'claims that are a list': signToken(SECRET, '[]'),
     'a claim twice': signToken(SECRET, `{"role":"host",${JSON.stringify(claims()).slice(1)}`),

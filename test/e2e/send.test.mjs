@@ -87,7 +87,7 @@ test('a message without a body, of a wrong type or priority is refused', async (
     {}, { type: 'text' }, { body: 1, type: '' }, { body: 1, type: 'Text' }, { body: 1, type: 'a b' }, { body: 1, type: 'é' },
     { body: 1, type: 'x'.repeat(33) }, { body: 1, type: 5 }, { body: 1, type: null }, { body: 1, priority: 'urgent' },
     { body: 1, priority: 5 }, { body: 1, priority: '' }, { body: 1, from: '' }, { body: 1, from: 'a\nb' },
-    { body: 1, from: 'x'.repeat(65) }, { body: 1, from: 7 },
+    { body: 1, from: 'x'.repeat(65) }, { body: 1, from: 7 }, { body: 1, from: 'a', name: 'x'.repeat(65) },
   ];
   for (const fields of wrong) {
     const answer = await send(server, newRoom(), fields, { token: 'dev' });

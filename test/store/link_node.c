@@ -98,7 +98,9 @@ static void listen_for_edges(struct link_node *node)
                                       .tls = from->tls,
                                       .now_ms = now_of,
                                       .now_arg = node,
-                                      .queue_bytes = from->queue_bytes};
+                                      .queue_bytes = from->queue_bytes,
+                                      .greeting_ms = from->greeting_ms,
+                                      .silence_ms = from->silence_ms};
     char why[256] = "";
 
     const char *address = from->address != NULL ? from->address : "127.0.0.1:0";

@@ -20,7 +20,8 @@ struct link_node_setup {
     const char *address;               /* NULL: any free port */
     const char *secret;                /* NULL: LINK_NODE_SECRET */
     const char *name;                  /* NULL: "node" */
-    size_t queue_bytes;
+    size_t queue_bytes;                /* as in struct link_server_setup */
+    uint32_t greeting_ms, silence_ms;
     struct tls *tls;
 };
 

@@ -39,7 +39,10 @@ static void without_a_node_calls_fail_after_a_while(void **state)
 static void addresses_that_are_none_are_refused(void **state)
 {
     struct edge *edge = *state;
-    const char *const bad[] = {"", "host", "host:", ":1", "host:0", "host:65536", "a:1,", "a:1,b"};
+    const char *const bad[] = {
+        "",     "host",   "host:",
+        ":1",   "host:0", "host:65536",
+        "a:1,", "a:1,b",  "a-name.of-65.bytes.which-is.more-than.a-node.can-have.here.too:70"};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct store_config config = {.env = {.loop = &edge->loop}, .link = &edge->settings};

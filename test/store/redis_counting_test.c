@@ -1,4 +1,4 @@
-/* Counting over nodes with the Redis store: samples, viewers, and a crowd who are spread over shards. */
+/* Counting over nodes with the Redis store: unique viewers, and a crowd who are spread over shards. */
 #include "store/redis_pair.h"
 
 #include "store/harness_counting.h"

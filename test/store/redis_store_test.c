@@ -2,6 +2,7 @@
  * slot that moves, a master that dies. Counting is in redis_counting_test.c. */
 #include "store/redis_pair.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "store/redis_slots.h"
@@ -154,26 +155,47 @@ static void check_list(struct harness *h, size_t count)
     harness_range_free(&range);
 }
 
-static void more_calls_than_a_store_takes_are_refused(void **state)
+/* While Redis does not answer: how many start until one is refused. Each has its answer then: there
+ * is no such room. */
+static size_t start_until_refused(struct harness *h, struct str body)
 {
-    struct redis_pair *pair = *state;
-    const struct store_stats *stats = store_stats(pair->a->store);
+    struct store_append append = keyed(h, "1");
+    size_t left = LIMIT_REDIS_JOBS + 1;
+    struct stored stored = {.left = &left};
     size_t started = 0;
     int err;
 
+    append.message.body = body;
     redis_fleet_pause(&redis_pair_single, 0);
-    struct stored stored = {.left = &(size_t){LIMIT_REDIS_JOBS + 1}};
     do {
-        const struct store_append append = keyed(pair->a, "1");
-        err = store_append(pair->a->store, &append, on_stored, &stored);
+        err = store_append(h->store, &append, on_stored, &stored);
         if (err == 0) started++;
     } while (err == 0 && started <= LIMIT_REDIS_JOBS);
     redis_fleet_resume(&redis_pair_single, 0);
     assert_int_equal(err, ERR_OVERLOADED);
-    assert_int_equal(started, LIMIT_REDIS_JOBS);
-    assert_int_equal(counter_get(&stats->overloads), 1);
-    while (*stored.left > 1) harness_turn(pair->a); /* each has its answer: there is no such room */
-    assert_int_equal(harness_ping(pair->a), 0);
+    assert_int_equal(counter_get(&store_stats(h->store)->overloads), 1);
+    while (left > LIMIT_REDIS_JOBS + 1 - started) harness_turn(h);
+    assert_int_equal(harness_ping(h), 0);
+    return started;
+}
+
+static void more_calls_than_a_store_takes_are_refused(void **state)
+{
+    struct redis_pair *pair = *state;
+
+    assert_int_equal(start_until_refused(pair->a, STR("1")), LIMIT_REDIS_JOBS);
+}
+
+static void more_bytes_than_a_store_takes_are_refused(void **state)
+{
+    struct redis_pair *pair = *state;
+    char *body = xmalloc(LIMIT_MESSAGE_BODY);
+    const size_t most = LIMIT_REDIS_JOB_BYTES / LIMIT_MESSAGE_BODY;
+
+    memset(body, '1', LIMIT_MESSAGE_BODY);
+    size_t started = start_until_refused(pair->a, str_make(body, LIMIT_MESSAGE_BODY));
+    assert_in_range(started, most - most / 10, most);
+    free(body);
 }
 
 /* --- news that wait -------------------------------------------------------------------------- */
@@ -404,6 +426,7 @@ int main(void)
         ON(single, nodes_hear_of_each_other),
         ON(single, what_waits_leaves_together),
         ON(single, more_calls_than_a_store_takes_are_refused),
+        ON(single, more_bytes_than_a_store_takes_are_refused),
         ON(single, a_lost_room_begins_behind_what_is_known),
     };
     const struct CMUnitTest on_cluster[] = {

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "core/hub_peer.h"
 #include "unit/core_hub_fixture.h"
 
 /* The hub alone has its turn, as fast as it can: the fixture's milliseconds would be too many. */
@@ -77,6 +78,34 @@ static void a_room_remembers_so_many_senders(void **state)
     assert_int_equal(send_as(f, LIMIT_SENDERS_PER_ROOM), OK);
 }
 
+static bool on_news(void *arg, struct str room, const struct message *message)
+{
+    return true;
+}
+
+static int watch(struct hub_fixture *f, struct hub_peer *peer, unsigned number)
+{
+    char key[32];
+    snprintf(key, sizeof key, "dev/room-%u", number);
+    return hub_peer_watch(peer, str_of(key), false, f->now_ms);
+}
+
+static void an_edge_watches_so_many_rooms(void **state)
+{
+    struct hub_fixture *f = *state;
+    const struct hub_peer_setup setup = {.on_news = on_news};
+    struct hub_peer *peer = hub_peer_new(f->hub, &setup);
+    for (unsigned i = 0; i < LIMIT_LINK_ROOMS; i++)
+        if (watch(f, peer, i) != OK) fail_msg("room %u was refused", i);
+    assert_int_equal(watch(f, peer, LIMIT_LINK_ROOMS), ERR_OVERLOADED);
+    assert_int_equal(counter_get(&hub_metrics(f->hub)->peer_watches_refused_total), 1);
+    assert_int_equal(hub_peer_rooms(peer), LIMIT_LINK_ROOMS);
+    assert_int_equal(watch(f, peer, 7), OK); /* one that is watched goes on */
+    hub_peer_unwatch(peer, STR("dev/room-7"), f->now_ms);
+    assert_int_equal(watch(f, peer, LIMIT_LINK_ROOMS), OK);
+    hub_peer_free(peer, f->now_ms);
+}
+
 int main(void)
 {
 #ifdef __SANITIZE_THREAD__
@@ -84,6 +113,7 @@ int main(void)
 #endif
 #define TEST(name) cmocka_unit_test_setup_teardown(name, hub_fixture_setup, hub_fixture_teardown)
     const struct CMUnitTest tests[] = {TEST(a_node_holds_so_many_rooms),
-                                       TEST(a_room_remembers_so_many_senders)};
+                                       TEST(a_room_remembers_so_many_senders),
+                                       TEST(an_edge_watches_so_many_rooms)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,37 @@ static void what_a_node_says_goes_into_the_log_as_plain_text(void **state)
     assert_null(strchr(pair->edge.handshake.why, '\x1b'));
 }
 
+/* The edge's hello with such a name and version; its state at the node. */
+static enum link_handshake_state greet_as(struct pair *pair, size_t name_len, size_t software_len)
+{
+    Link__Hello hello = LINK__HELLO__INIT;
+    Link__Packet packet = LINK__PACKET__INIT;
+    char text[256];
+
+    memset(text, 'x', sizeof(text));
+    begin(&pair->cache);
+    hello.version = hello.oldest = LINK_VERSION;
+    hello.nonce = link_bytes(str_make(text, LINK_NONCE_BYTES));
+    hello.name = link_bytes(str_make(text, name_len));
+    hello.software = link_bytes(str_make(text, software_len));
+    packet.body_case = LINK__PACKET__BODY_HELLO;
+    packet.hello = &hello;
+    link_handshake_take(&pair->cache.handshake, &packet, &pair->cache.out);
+    enum link_handshake_state came_to = pair->cache.handshake.state;
+    end(&pair->cache);
+    return came_to;
+}
+
+static void names_and_versions_are_bounded(void **state)
+{
+    struct pair *pair = *state;
+
+    assert_int_equal(greet_as(pair, LIMIT_NODE_NAME, LIMIT_VERSION), LINK_WAITS_FOR_PROOF);
+    assert_int_equal(greet_as(pair, LIMIT_NODE_NAME + 1, LIMIT_VERSION), LINK_IS_REFUSED);
+    assert_int_equal(greet_as(pair, LIMIT_NODE_NAME, LIMIT_VERSION + 1), LINK_IS_REFUSED);
+    assert_int_equal(greet_as(pair, 0, 0), LINK_IS_REFUSED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -273,6 +304,7 @@ int main(void)
         TEST(versions_too_far_apart_are_refused),
         TEST(a_node_is_not_linked_to_itself),
         TEST(nothing_else_comes_before_the_proof),
+        TEST(names_and_versions_are_bounded),
         TEST(what_a_node_says_goes_into_the_log_as_plain_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,9 @@ static void a_node_in_a_sect_says_where_it_is(void **state)
     expect_whole_error("[link]\nadvertise=10.0.0.5:0\n", "[link] advertise: must name the port");
     expect_whole_error("[link]\nadvertise=0.0.0.0:7000\n", "[link] advertise: must be an address");
     expect_whole_error("[link]\nadvertise=[::]:7000\n", "[link] advertise: must be an address");
+    expect_error("[link]\nadvertise=a-name.of-65.bytes.which-is.more-than.a-node.can-have."
+                 "here.too:70\n",
+                 ":2: [link] advertise: is too long: at most 64 bytes");
 }
 
 static void thresholds_of_the_switch_leave_room_between_them(void **state)
