@@ -84,6 +84,7 @@ static int setup(void **state)
 {
     struct edge *edge = xcalloc(1, sizeof(*edge));
 
+    signal(SIGPIPE, SIG_IGN); /* as the server does */
     edge->now_ms = START_MS;
     assert_int_equal(uv_loop_init(&edge->loop), 0);
     assert_int_equal(wake_init(&edge->wake), 0);
@@ -141,20 +142,19 @@ static void edge_open(struct edge *edge, const char *addresses)
 }
 
 /* Turns the loop until the condition holds. */
-#define WAIT_FOR(edge, condition) WAIT_WITHIN(edge, condition, WAIT_LIMIT_MS)
-#define WAIT_WITHIN(edge, condition, limit_ms)                                                     \
+#define WAIT_FOR(edge, condition)                                                                  \
     do {                                                                                           \
-        start_limit((edge), (limit_ms));                                                           \
+        start_limit(edge);                                                                         \
         while (!(condition) && !(edge)->is_over_limit) uv_run(&(edge)->loop, UV_RUN_ONCE);         \
         uv_timer_stop(&(edge)->limit);                                                             \
-        if (!(condition)) fail_msg("%s: not within %d ms", #condition, (int)(limit_ms));           \
+        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);               \
     } while (false)
 
-static void start_limit(struct edge *edge, uint64_t limit_ms)
+static void start_limit(struct edge *edge)
 {
     edge->is_over_limit = false;
     uv_update_time(&edge->loop);
-    uv_timer_start(&edge->limit, on_limit, limit_ms, 0);
+    uv_timer_start(&edge->limit, on_limit, PATIENCE_MS, 0);
 }
 
 static uint64_t metric(const struct edge *edge, size_t offset)
@@ -267,9 +267,17 @@ static struct link_node *node_here(struct edge *edge, struct link_node_setup set
     return edge->here[edge->here_count++] = link_node_new(&setup);
 }
 
+/* Linked before anything is asked of it: a call is held for LINK_HOLD_MS, which a slow machine may
+ * need for the handshake. */
+static void open_linked(struct edge *edge, const char *addresses, uint64_t links)
+{
+    edge_open(edge, addresses);
+    WAIT_FOR(edge, METRIC(edge, edge_links) == links);
+}
+
 static void open_one(struct edge *edge, const struct link_node *node)
 {
-    edge_open(edge, link_node_address(node));
+    open_linked(edge, link_node_address(node), 1);
 }
 
 static void a_wrong_secret_is_refused_and_not_tried_without_end(void **state)
@@ -278,7 +286,7 @@ static void a_wrong_secret_is_refused_and_not_tried_without_end(void **state)
     struct link_node *node =
         node_here(edge, (struct link_node_setup){.secret = "another secret of more than 32 bytes"});
 
-    open_one(edge, node);
+    edge_open(edge, link_node_address(node));
     WAIT_FOR(edge, counter_get(&link_node_metrics(node)->links_refused_total) == 1);
     assert_int_equal(ping(edge), ERR_STORE_UNAVAILABLE); /* it waited, in vain */
     assert_int_equal(counter_get(&link_node_metrics(node)->links_refused_total), 1);
@@ -292,7 +300,7 @@ static void without_a_node_calls_fail_after_a_while(void **state)
     edge_open(edge, "127.0.0.1:1");
     uint64_t before_ms = uv_hrtime() / 1000000;
     assert_int_equal(ping(edge), ERR_STORE_UNAVAILABLE);
-    assert_in_range(uv_hrtime() / 1000000 - before_ms, LINK_HOLD_MS - 100, LINK_HOLD_MS + 2000);
+    assert_true(uv_hrtime() / 1000000 - before_ms >= LINK_HOLD_MS - 100);
     assert_int_equal(METRIC(edge, edge_calls_held_total), 1);
 }
 
@@ -407,7 +415,7 @@ static Link__Packet *hand_take(struct hand *hand)
     char bytes[4096];
     ssize_t len = 1;
 
-    start_limit(hand->edge, WAIT_LIMIT_MS);
+    start_limit(hand->edge);
     while (link_reader_next(&hand->reader, &packet) != LINK_READ_PACKET) {
         uv_run(&hand->edge->loop, UV_RUN_NOWAIT);
         len = recv(hand->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
@@ -543,7 +551,6 @@ static void run_far_node(const char *url, const char *address, int ready_fd)
         .loop = &loop, .now_ms = &far_now_ms, .store = url, .address = address};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_IGN); /* as the server does */
     uv_loop_init(&loop);
     struct link_node *node = link_node_new(&setup);
     const char *bound = link_node_address(node);
@@ -598,7 +605,7 @@ static void what_was_under_way_is_said_again_and_stored_once(void **state)
     assert_non_null(mkdtemp(directory));
     snprintf(url, sizeof(url), "sqlite:%s/s.db", directory);
     struct far_node node = far_node(edge, url, NULL);
-    edge_open(edge, node.address);
+    open_linked(edge, node.address, 1);
     assert_int_equal(create(edge), 0);
     for (int i = 0; i < 300; i++) start_append(edge, &done[i], "1");
     WAIT_FOR(edge, done[20].is_done);
@@ -628,8 +635,14 @@ static void what_was_under_way_is_said_again_and_stored_once(void **state)
     rmdir(directory);
 }
 
+static void on_beat(uv_timer_t *timer)
+{
+    ++*(unsigned *)timer->data;
+}
+
 /* Two nodes, of which one is stopped: what was asked of it is answered by the other within 3 s, and
- * its rooms are watched there. */
+ * its rooms are watched there. Seconds in which this process did not run do not count: the other node
+ * is in it, too. */
 static void a_stuck_node_is_left_within_three_seconds(void **state)
 {
     struct edge *edge = *state;
@@ -640,11 +653,13 @@ static void a_stuck_node_is_left_within_three_seconds(void **state)
 
     other = node_here(edge, (struct link_node_setup){.name = "other"});
     snprintf(addresses, sizeof(addresses), "%s,%s", stuck.address, link_node_address(other));
-    edge_open(edge, addresses);
-    WAIT_FOR(edge, METRIC(edge, edge_links) == 2);
+    open_linked(edge, addresses, 2);
     far_signal(&stuck, SIGSTOP);
     /* Rooms of both nodes, whichever these are: about half of them are at the one that is stuck. */
-    uint64_t before_ms = uv_hrtime() / 1000000;
+    unsigned beats = 0;
+    uv_timer_t beat = {.data = &beats};
+    uv_timer_init(&edge->loop, &beat);
+    uv_timer_start(&beat, on_beat, 10, 10);
     for (int i = 0; i < 20; i++) {
         char room[32];
         snprintf(room, sizeof(room), "app/r%d", i);
@@ -654,7 +669,9 @@ static void a_stuck_node_is_left_within_three_seconds(void **state)
         WAIT_FOR(edge, done.is_done);
         assert_int_equal(done.err, ERR_ROOM_NOT_FOUND);
     }
-    assert_true(uv_hrtime() / 1000000 - before_ms < 3000);
+    uv_close((uv_handle_t *)&beat, NULL);
+    uv_run(&edge->loop, UV_RUN_NOWAIT);
+    assert_true(beats < 300);
     assert_true(METRIC(edge, edge_links_lost_total) == 1);
     assert_true(METRIC(edge, edge_rooms_moved_total) > 0);
     far_signal(&stuck, SIGCONT); /* and when it is there again, its rooms go back */
@@ -775,8 +792,7 @@ static void appends_keep_their_order_over_moves(void **state)
 
     edge->ms_per_turn = 1;
     snprintf(addresses, sizeof(addresses), "%s,%s", link_node_address(a), link_node_address(b));
-    edge_open(edge, addresses);
-    WAIT_FOR(edge, METRIC(edge, edge_links) == 2);
+    open_linked(edge, addresses, 2);
     assert_int_equal(create(edge), 0);
     store_watch(edge->store, STR(ROOM));
     size_t at = find_node_of_room(edge);
