@@ -720,6 +720,25 @@ static void routes_lead_to_nodes_and_move_their_share_alone(void **state)
     assert_int_equal(counter_get(&link_node_hub_metrics(first)->peer_watches), 100 - moved);
 }
 
+/* Of nodes whose store is a link: one that took another of them for its store would be taken for one by
+ * that, and calls would go round. */
+static void a_node_of_the_routes_keeps_to_its_seeds(void **state)
+{
+    struct edge *edge = *state;
+    struct link_node *seed = node_here(edge, (struct link_node_setup){.name = "seed"});
+    struct link_node *other = node_here(edge, (struct link_node_setup){.name = "other"});
+
+    open_one(edge, seed);
+    beat(edge, edge->settings.node, "127.0.0.1:1", 60000);
+    beat(edge, "other", link_node_address(other), 60000);
+    WAIT_FOR(edge, METRIC(edge, edge_routes_total) > 0);
+    assert_int_equal(create(edge), 0);
+    store_watch(edge->store, STR(ROOM));
+    WAIT_FOR(edge, counter_get(&link_node_hub_metrics(seed)->peer_watches) == 1);
+    assert_int_equal(METRIC(edge, edge_links), 1);
+    assert_int_equal(counter_get(&link_node_metrics(other)->links), 0);
+}
+
 /* Answers of a store come late, by up to so many turns of the loop. */
 static const struct faulty_odds LATE = {.delay = 1, .max_delay_ms = 40};
 
@@ -830,6 +849,7 @@ int main(void)
         TEST(after_wrong_secrets_an_address_has_to_wait),
         TEST(connections_that_prove_nothing_are_few),
         TEST(routes_lead_to_nodes_and_move_their_share_alone),
+        TEST(a_node_of_the_routes_keeps_to_its_seeds),
         TEST(appends_keep_their_order_over_moves),
     };
     log_set_level(LOG_ERROR);
