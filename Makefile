@@ -54,7 +54,7 @@ BENCH_SRCS := $(wildcard bench/*.c)
 SHARED_SRCS := $(filter-out %_test.c %_fuzz.c,$(wildcard test/unit/*.c test/store/*.c test/sim/*.c))
 NODE_TESTS = $(shell find web/test test/e2e test/cluster test/browser -name '*[._-]test.*js' 2>/dev/null | sort)
 E2E_TESTS = $(filter test/e2e/%,$(NODE_TESTS))
-OUR_FILES = $(wildcard src/*.[ch] src/*/*.[ch] test/*/*.[ch] bench/*.[ch])
+OUR_FILES = $(wildcard src/*.[ch] src/*/*.[ch] test/*.[ch] test/*/*.[ch] bench/*.[ch])
 
 PROTOS := $(wildcard src/*/*.proto)
 GEN := $(PROTOS:src/%.proto=$(B)/gen/%.pb-c.c)

@@ -2,12 +2,12 @@
 # Runs C test programs, some at a time since many of them wait for other processes, each under a time
 # limit, and shows how each one ended.
 #
-#   run-tests.sh PROGRAM...      TEST_TIMEOUT=120 seconds for each, TEST_JOBS=3 at a time
+#   run-tests.sh PROGRAM...      TEST_TIMEOUT=1800 seconds for each, TEST_JOBS=3 at a time
 #
 # The last line is "N passed, N failed", which counts programs. Fails if one failed.
 set -uo pipefail
 
-export TEST_TIMEOUT=${TEST_TIMEOUT:-120}
+export TEST_TIMEOUT=${TEST_TIMEOUT:-1800}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 work=$(mktemp -d)

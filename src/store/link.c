@@ -93,12 +93,13 @@ static const struct link_peer_events peer_events = {
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-static void fail_overdue(struct link_store *l)
+static void fail_overdue(struct link_store *l, uint64_t late_ms)
 {
     uint64_t now_ms = uv_now(l->peer_setup.loop);
 
     LIST_FOREACH_SAFE (node, &l->unsent) {
         struct link_call *call = CONTAINER_OF(node, struct link_call, event.node);
+        call->hold_until_ms += late_ms;
         if (now_ms >= call->hold_until_ms) link_call_answered(l, call, NULL, ERR_STORE_UNAVAILABLE);
     }
 }
@@ -114,7 +115,7 @@ static void on_tick(uv_timer_t *timer)
     LIST_FOREACH_SAFE (node, &l->peers)
         link_peer_tick(CONTAINER_OF(node, struct link_peer, node), late_ms);
     if (!l->is_closing) link_routes_poll(l);
-    fail_overdue(l);
+    fail_overdue(l, late_ms);
 }
 
 /* --- the verbs ------------------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
  *
  * The addresses are seeds: nodes that are asked which nodes there are (routes), every
  * LINK_ROUTES_MS. There is one connection to each node, and each room has one node at a time: the
- * first in the order of routes_rank() that can be reached. While no routes are known, the seeds are
- * the nodes.
+ * first in the order of routes_rank() that can be reached. While no routes are known, or this node is
+ * one of theirs, the seeds are the nodes.
  *
  * When a node is lost, does not answer (link_peer.h), says goodbye, or routes change, the rooms that
  * have another node then move to it at once, and no others: they are watched there, and the newest

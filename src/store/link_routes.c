@@ -143,11 +143,18 @@ void link_routes_pair(struct link_store *l)
 
 /* --- routes ---------------------------------------------------------------------------------- */
 
-static bool has_nodes(const struct routes *routes)
+/* Not to one of which this node is one itself, with a link for its store: another of them would find
+ * this one in the same routes, and calls would go round. */
+static bool lead_on(const struct link_store *l, const struct routes *routes)
 {
-    for (size_t i = 0; i < routes->node_count; i++)
-        if (routes->nodes[i].link[0] != '\0') return true;
-    return false;
+    bool has_nodes = false;
+
+    for (size_t i = 0; i < routes->node_count; i++) {
+        if (routes->nodes[i].link[0] == '\0') continue;
+        if (strcmp(routes->nodes[i].name, l->peer_setup.name) == 0) return false;
+        has_nodes = true;
+    }
+    return has_nodes;
 }
 
 static void use(struct link_store *l, const struct routes *told)
@@ -155,7 +162,7 @@ static void use(struct link_store *l, const struct routes *told)
     struct routes *before = l->routes;
 
     l->routes = routes_copy(told);
-    l->nodes = has_nodes(l->routes) ? l->routes : l->seeds;
+    l->nodes = lead_on(l, l->routes) ? l->routes : l->seeds;
     free(before);
     counter_add(&l->metrics.edge_routes_total, 1);
     link_routes_pair(l);

@@ -429,9 +429,9 @@ static void on_greeted(void *arg, int err)
 }
 
 /* Until the server has answered, or the time is over. 0 or ERR_STORE_UNAVAILABLE. */
-static int greet(struct redis_store *s)
+static int greet(struct redis_store *s, int64_t limit_ms)
 {
-    int64_t end_ms = loop_ms() + REDIS_OPEN_MS, now_ms;
+    int64_t end_ms = loop_ms() + limit_ms, now_ms;
     struct greeting greeting = {.is_done = true, .err = ERR_STORE_UNAVAILABLE};
 
     uv_update_time(s->front.env.loop);
@@ -457,7 +457,8 @@ static void say_why(const struct redis_store *s, const struct redis_url *url, ch
         snprintf(ret_why, why_cap, "store: %s", trouble);
     else
         snprintf(ret_why, why_cap, "store: Redis at %s:%u does not answer within %d s",
-                 url->hosts[0].name, url->hosts[0].port, REDIS_OPEN_MS / 1000);
+                 url->hosts[0].name, url->hosts[0].port,
+                 (int)(redis_url_patience(url, REDIS_OPEN_MS) / 1000));
 }
 
 int redis_store_open(const char *url, const struct store_config *config, struct store **ret_store,
@@ -476,7 +477,7 @@ int redis_store_open(const char *url, const struct store_config *config, struct 
         snprintf(ret_why, why_cap, "store: %s", why);
         return ERR_BAD_REQUEST;
     }
-    err = greet(s);
+    err = greet(s, redis_url_patience(&parsed, REDIS_OPEN_MS));
     if (err != 0) {
         say_why(s, &parsed, ret_why, why_cap);
         destroy(s);

@@ -213,7 +213,7 @@ int redis_cluster_call(struct redis_cluster *c, const struct redis_command *comm
     struct redis_call *call = xcalloc(1, sizeof(*call));
     list_init(&call->request.node);
     call->number = c->next_number++;
-    call->deadline_ms = redis_now(c) + REDIS_CALL_MS;
+    call->deadline_ms = redis_now(c) + redis_url_patience(&c->url, REDIS_CALL_MS);
     call->has_key = command->key.len > 0;
     call->slot = call->has_key ? redis_slot_of(command->key) : 0;
     call->is_replicated = command->is_replicated;

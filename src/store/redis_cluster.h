@@ -28,7 +28,7 @@
 #include "store/redis_url.h"
 
 #define REDIS_ARGS_MAX 8192 /* words of one command */
-#define REDIS_CALL_MS  2000 /* for a command to be sent; then REDIS_ANSWER_MS for its answer */
+#define REDIS_CALL_MS  2000 /* for a command to be sent; its answer: store/redis_conn.h */
 
 struct redis_cluster;
 

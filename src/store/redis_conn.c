@@ -36,9 +36,15 @@ struct redis_conn {
     bool was_full;        /* on_room is owed */
     int64_t heard_ms;     /* when bytes last came */
     int64_t pinged_ms;    /* 0: not since */
+    bool is_overdue;      /* the last tick found it so */
     unsigned depth;       /* events under way: memory is freed by the outermost */
     bool is_freed;
 };
+
+static int64_t limit_ms(const struct redis_conn *conn, int64_t ms)
+{
+    return redis_url_patience(conn->url, ms);
+}
 
 static int64_t now_ms(const struct redis_conn *conn)
 {
@@ -136,7 +142,7 @@ static void send_wait(struct redis_conn *conn)
 {
     char replicas[16], limit[16];
     snprintf(replicas, sizeof(replicas), "%u", conn->wait_replicas);
-    snprintf(limit, sizeof(limit), "%u", REDIS_WAIT_MS);
+    snprintf(limit, sizeof(limit), "%lld", (long long)limit_ms(conn, REDIS_WAIT_MS));
     const char *words[] = {"WAIT", replicas, limit};
     conn->is_waiting = true;
     counter_add(&conn->stats->redis_waits_total, 1);
@@ -429,7 +435,7 @@ struct redis_conn *redis_conn_new(const struct redis_conn_setup *setup)
     struct transport_setup transport = {.host = conn->host.name,
                                         .port = conn->host.port,
                                         .tls = setup->tls,
-                                        .timeout_ms = REDIS_CONNECT_MS,
+                                        .timeout_ms = (uint32_t)limit_ms(conn, REDIS_CONNECT_MS),
                                         .events = &EVENTS,
                                         .arg = conn};
     conn->transport = transport_connect(setup->loop, &transport);
@@ -456,26 +462,47 @@ static int64_t tick_subscriber(struct redis_conn *conn)
 {
     int64_t quiet_ms = conn->heard_ms + REDIS_QUIET_MS;
     if (conn->state != READY || !conn->is_pushed_to) return INT64_MAX;
-    if (conn->pinged_ms != 0) return conn->pinged_ms + REDIS_ANSWER_MS;
+    if (conn->pinged_ms != 0) return conn->pinged_ms + limit_ms(conn, REDIS_ANSWER_MS);
     if (now_ms(conn) < quiet_ms) return quiet_ms;
     conn->pinged_ms = now_ms(conn);
     buf_add_lit(&conn->out, "*1\r\n$4\r\nPING\r\n");
     write_out(conn);
-    return conn->pinged_ms + REDIS_ANSWER_MS;
+    return conn->pinged_ms + limit_ms(conn, REDIS_ANSWER_MS);
 }
 
-int64_t redis_conn_tick(struct redis_conn *conn)
+/* Bytes that come are a sign of life, but one that trickles holds up all behind it. */
+static int64_t tick_sent(const struct redis_conn *conn)
+{
+    if (list_is_empty(&conn->sent)) return INT64_MAX;
+    int64_t sent_ms = CONTAINER_OF(conn->sent.next, struct redis_request, node)->sent_ms;
+    int64_t heard_ms = conn->heard_ms > sent_ms ? conn->heard_ms : sent_ms;
+    int64_t quiet_ms = heard_ms + limit_ms(conn, REDIS_ANSWER_MS);
+    int64_t whole_ms = sent_ms + limit_ms(conn, REDIS_WHOLE_MS);
+    return quiet_ms < whole_ms ? quiet_ms : whole_ms;
+}
+
+static void give_up(struct redis_conn *conn)
 {
     char why[64];
-    int64_t due_ms = tick_subscriber(conn);
-    if (!list_is_empty(&conn->sent))
-        due_ms =
-            CONTAINER_OF(conn->sent.next, struct redis_request, node)->sent_ms + REDIS_ANSWER_MS;
-    if (conn->state == OVER || now_ms(conn) < due_ms) return due_ms;
-    snprintf(why, sizeof(why), "no answer within %d ms", REDIS_ANSWER_MS);
+    int64_t answer_ms = limit_ms(conn, REDIS_ANSWER_MS);
+    bool is_quiet = now_ms(conn) - conn->heard_ms >= answer_ms;
+    snprintf(why, sizeof(why), "no %s within %lld ms", is_quiet ? "answer" : "whole answer",
+             (long long)(is_quiet ? answer_ms : limit_ms(conn, REDIS_WHOLE_MS)));
     counter_add(&conn->stats->redis_timeouts_total, 1);
     ENTER(conn);
     lose(conn, why);
     leave(conn);
+}
+
+int64_t redis_conn_tick(struct redis_conn *conn)
+{
+    int64_t due_ms = tick_subscriber(conn), sent_due_ms = tick_sent(conn);
+    if (sent_due_ms < due_ms) due_ms = sent_due_ms;
+    bool was_overdue = conn->is_overdue;
+    conn->is_overdue = conn->state != OVER && now_ms(conn) >= due_ms;
+    if (!conn->is_overdue) return due_ms;
+    /* Perhaps it is this loop that is late: one turn, to read what came meanwhile. */
+    if (!was_overdue) return now_ms(conn);
+    give_up(conn);
     return INT64_MAX;
 }

@@ -19,7 +19,8 @@
 #include "store/transport.h"
 
 #define REDIS_CONNECT_MS 1000
-#define REDIS_ANSWER_MS  2000 /* for the reply to a command */
+#define REDIS_ANSWER_MS  2000 /* without a byte, while a command is unanswered */
+#define REDIS_WHOLE_MS   6000 /* for the whole reply to a command, while bytes come */
 #define REDIS_WAIT_MS    1000 /* for the replicas, within that */
 #define REDIS_QUIET_MS   5000 /* where only the server speaks: then it is asked whether it lives */
 
@@ -82,7 +83,8 @@ void redis_conn_flush(struct redis_conn *conn);
 /* Moves what is unanswered to `list`, in the order in which it was sent. In on_lost, or before
  * redis_conn_free(). */
 void redis_conn_take_sent(struct redis_conn *conn, struct list *list);
-/* Time-outs. Returns when the next one would be, on the loop's clock; INT64_MAX: none. */
+/* Time-outs. Once in each turn of the loop: what is overdue has one more turn in which to be heard.
+ * Returns when the next one would be, on the loop's clock; INT64_MAX: none. */
 int64_t redis_conn_tick(struct redis_conn *conn);
 
 #endif

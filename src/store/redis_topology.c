@@ -248,6 +248,7 @@ int64_t redis_topology_tick(struct redis_topology *t)
     int64_t now_ms = redis_now(t->cluster);
     if (t->state == TOPOLOGY_RESTS && now_ms < t->due_ms) return t->due_ms;
     if (t->state == TOPOLOGY_RESTS) begin(t);
-    if (now_ms - t->asked_ms >= QUESTION_MS) fail(t, "no answer to CLUSTER SLOTS in time");
-    return t->state == TOPOLOGY_RESTS ? t->due_ms : t->asked_ms + QUESTION_MS;
+    int64_t late_ms = t->asked_ms + redis_url_patience(&t->cluster->url, QUESTION_MS);
+    if (now_ms >= late_ms) fail(t, "no answer to CLUSTER SLOTS in time");
+    return t->state == TOPOLOGY_RESTS ? t->due_ms : late_ms;
 }

@@ -151,6 +151,15 @@ static int read_clock(const struct reading *r, struct str value)
     return 0;
 }
 
+static int read_patience(const struct reading *r, struct str value)
+{
+    uint64_t factor;
+    if (!str_parse_u64(value, &factor) || factor < 1 || factor > REDIS_PATIENCE_MAX)
+        return FAIL(r, "patience takes a number of 1 to %d", REDIS_PATIENCE_MAX);
+    r->url->patience = (uint32_t)factor;
+    return 0;
+}
+
 static int read_option(const struct reading *r, struct str option)
 {
     struct str value;
@@ -161,6 +170,7 @@ static int read_option(const struct reading *r, struct str option)
     if (str_eq(name, STR("cert"))) return read_path(r, name, value, url->cert, sizeof(url->cert));
     if (str_eq(name, STR("key"))) return read_path(r, name, value, url->key, sizeof(url->key));
     if (str_eq(name, STR("clock"))) return read_clock(r, value);
+    if (str_eq(name, STR("patience"))) return read_patience(r, value);
     return FAIL(r,
                 "unknown option \"%.*s\"; there are replicas, ca, cert, key (the password "
                 "goes before the host: redis://:PASSWORD@HOST)",
@@ -237,4 +247,9 @@ int redis_url_parse(struct str text, struct redis_url *ret_url, char *ret_why, s
     if (err == 0) err = read_rest(&r, rest);
     if (err == 0) *ret_url = url;
     return err;
+}
+
+int64_t redis_url_patience(const struct redis_url *url, int64_t ms)
+{
+    return url->patience > 0 ? ms * url->patience : ms;
 }

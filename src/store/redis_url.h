@@ -12,6 +12,8 @@
  *   cert=PATH, key=PATH    rediss: the certificate that this node shows, and its key (PEM)
  *   clock=caller    beats of nodes and leases go by the clock of whoever asks, and not by the server's:
  *                   for tests, whose clock is their own
+ *   patience=N      what waits for the server waits N times as long before it gives up: for tests,
+ *                   whose machine may be slow
  *
  * User, password and values are percent-decoded. Nothing that is written into `why` holds a part of
  * the user or the password. Any thread. */
@@ -23,6 +25,7 @@
 #define REDIS_HOSTS_MAX    16
 #define REDIS_REPLICAS_MAX 16
 #define REDIS_DB_MAX       1000000
+#define REDIS_PATIENCE_MAX 100
 
 struct redis_host {
     char name[256];
@@ -39,11 +42,14 @@ struct redis_url {
     char ca[512], cert[512], key[512]; /* "": not given */
     uint32_t db;
     bool is_callers_clock;
+    uint32_t patience; /* 0: not given */
     bool has_replicas;
     uint32_t replicas;
 };
 
 /* 0, or ERR_BAD_REQUEST and a sentence for the operator in ret_why. */
 int redis_url_parse(struct str text, struct redis_url *ret_url, char *ret_why, size_t why_cap);
+/* A limit of time, with its patience. */
+int64_t redis_url_patience(const struct redis_url *url, int64_t ms);
 
 #endif

@@ -21,7 +21,8 @@ for (const [where, flags] of Object.entries({
     const traffic = await Traffic.start(t, fleet.edges, room);
     const took = await traffic.delivered(within(6000));
     t.diagnostic(`delivered after ${took} ms`);
-    assert.ok(took < within(2500), `${took} ms`); // a poll of each that loses its notifications, a second at most
+    // A poll of each that loses its notifications, a second at most; 5 s for rooms without readers.
+    assert.ok(took < 4500, `${took} ms`);
     t.diagnostic(JSON.stringify(await traffic.settle()));
     const losers = [...(flags.cacheFlags ? fleet.caches : []), ...(flags.edgeFlags ? fleet.edges : [])];
     for (const node of losers) assert.equal(await metric(node, 'stoa_news_applied_total'), 0);

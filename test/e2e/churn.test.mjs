@@ -3,12 +3,12 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Server, within } from './lib/server.mjs';
+import { Server, isSlow } from './lib/server.mjs';
 import { metric, newRoom, putRoom } from './lib/client.mjs';
 import { Churn, runChurn } from './lib/churn.mjs';
 
 const LINGER_S = 3; // longer than a rest, which is told after two
-const CONNECTIONS = within(1) > 1 ? 150 : 300; // fewer with sanitizers
+const CONNECTIONS = isSlow ? 150 : 300; // fewer with sanitizers
 
 test('the count and the list are who is here', async (t) => {
   const server = await Server.start({ flags: ['--workers', 3, '--linger-s', LINGER_S] });

@@ -19,7 +19,7 @@ test('parked polls are answered with a time to come back, spread over the drain'
   const started = performance.now();
   server.signal('SIGTERM');
   const answers = await Promise.all(polls);
-  assert.ok(performance.now() - started < within(DRAIN_S * 1000 + 500));
+  assert.ok(performance.now() - started < 30_000, 'long before their own time is over');
   const waits = answers.map((a) => a.poll_after_ms);
   for (const answer of answers) assert.deepEqual(answer.messages, []);
   assert.ok(Math.max(...waits) <= DRAIN_S * 1000, `${waits}`);
@@ -38,7 +38,7 @@ test('idle connections are closed, and the process ends without waiting for the 
   server.signal('SIGTERM');
   assert.equal(await wire.closed(within(5000)), '');
   await server.ended();
-  assert.ok(performance.now() - started < within(5000));
+  assert.ok(performance.now() - started < server.drain_s * 1000);
   client.close();
 });
 
@@ -94,7 +94,7 @@ test('a second signal ends it at once', async () => {
   await waitFor(() => /draining/.test(server.stderr), within(5000), 'the drain');
   assert.ok(server.isRunning);
   await server.stop();
-  assert.ok(performance.now() - started < within(4000));
+  assert.ok(performance.now() - started < server.drain_s * 1000);
   wire.destroy();
 });
 

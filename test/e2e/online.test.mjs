@@ -71,23 +71,33 @@ test('the count, and when it was taken', async () => {
 
 test('a user on the list: since, and seen', async () => {
   const room = newRoom();
-  const ann = new Reader(server, room, { user: 'ann', token: 'dev' });
+  const ann = new Reader(patient, room, { user: 'ann', token: 'dev' });
+  const isBetween = (at, from, to) => assert.ok(at >= from - 100 && at <= to + 100, `${at - from}, ${to - at}`);
   const came_at = Date.now();
   await ann.poll();
+  const answered_at = Date.now();
   const poll = ann.poll(60).catch(() => {});
-  await waitFor(async () => await count(room) === 1, within(2000), 'ann');
+  await parked(patient, 1);
   await quiet(2500); // parked for all that time
-  const [here] = await list(room);
+  const asked_at = Date.now();
+  const [here] = await list(room, { on: patient });
   assert.equal(here.user, 'ann');
-  assert.ok(Math.abs(here.since - came_at) < within(500), `${here.since - came_at}`);
-  assert.ok(Math.abs(here.seen - Date.now()) < within(500), `${Date.now() - here.seen}`);
+  isBetween(here.since, came_at, answered_at);
+  isBetween(here.seen, asked_at, Date.now());
   const left_at = Date.now();
   ann.close();
   await poll;
+  await parked(patient, 0);
+  const gone_at = Date.now();
   await quiet(2500); // lingers, and that is told after two seconds
-  const [lingers] = await list(room);
+  const [lingers] = await list(room, { on: patient });
   assert.equal(lingers.since, here.since);
-  assert.ok(Math.abs(lingers.seen - left_at) < within(500), `${lingers.seen - left_at}`);
+  isBetween(lingers.seen, left_at, gone_at);
+});
+
+test('whoever has lingered long enough is on no list', async () => {
+  const room = newRoom();
+  await enter(room, 'ann');
   await waitFor(async () => await count(room) === 0, within(LINGER_MS + 1000), 'nobody');
   assert.deepEqual(await list(room), []);
 });

@@ -4,7 +4,7 @@ import { before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Server, waitFor, within } from './lib/server.mjs';
 import {
-  Client, Reader, ask, assertPollAnswer, assertProblem, newRoom, parked, putRoom, sendMany,
+  Client, Reader, ask, assertPollAnswer, assertProblem, metric, newRoom, parked, putRoom, sendMany,
 } from './lib/client.mjs';
 
 let server;
@@ -92,7 +92,7 @@ test('more than 200 high messages come in two answers, at once and without loss'
   assert.equal(first.poll_after_ms, 0);
   const started = performance.now();
   const second = await reader.poll(25);
-  assert.ok(performance.now() - started < within(2000));
+  assert.ok(performance.now() - started < 20_000, 'not at the end of the poll');
   assert.equal(second.messages.filter((m) => m.priority === 'high').length, 50);
   assert.deepEqual(reader.bodies('high'), numbers(250));
   assert.deepEqual(reader.bodies('normal'), ['n']);
@@ -114,11 +114,11 @@ test('a parked poll is answered by a send, at once', async () => {
   const { room, reader } = await newReader();
   const poll = reader.poll(30);
   await parked(server, 1);
-  const sent_at = performance.now();
+  const before = await metric(server, 'stoa_fallback_messages_total');
   await sendMany(server, room, [normal('hello')]);
   const { messages } = await poll;
   assert.deepEqual(messages.map((m) => m.body), ['hello']);
-  assert.ok(performance.now() - sent_at < within(900), 'sooner than a fallback poll');
+  assert.equal(await metric(server, 'stoa_fallback_messages_total'), before, 'no fallback poll found it');
   reader.close();
 });
 
@@ -130,7 +130,7 @@ test('timeout=0 answers at once, timeout=1 after a second, both with nothing', a
     const took = performance.now() - started;
     assert.deepEqual(messages, []);
     assert.ok(cursor.length > 0);
-    assert.ok(took >= timeout_s * 1000 - 20 && took < within(timeout_s * 1000 + 900), `${took} ms`);
+    assert.ok(took >= timeout_s * 1000 - 20 && took < 20_000, `${took} ms, and not the 25 s of a poll that names no time`);
   }
   reader.close();
 });

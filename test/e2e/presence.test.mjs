@@ -6,7 +6,10 @@ import { Server, quiet, waitFor, within } from './lib/server.mjs';
 import { Client, Reader, ask, assertProblem, newRoom, parked, putRoom } from './lib/client.mjs';
 
 const LINGER_MS = 1000;
-const start = (workers = 1) => Server.start({ flags: ['--workers', workers, '--linger-s', LINGER_MS / 1000] });
+const start = (workers = 1, linger_s = LINGER_MS / 1000) =>
+  Server.start({ flags: ['--workers', workers, '--linger-s', linger_s] });
+/** Where nobody's time runs out during a test. */
+const startPatient = (workers) => start(workers, 600);
 
 const onlineIn = async (server, room) => (await ask(server, 'GET', `/v1/rooms/${room}`, { token: 'dev' })).json.online;
 const onlineIs = (server, room, count) => waitFor(
@@ -51,7 +54,7 @@ test('the linger begins when the connection ends, however long nothing happened 
 });
 
 test('between two polls one is still here', async () => {
-  const server = await start();
+  const server = await start(1, 2);
   const room = newRoom();
   const [ann] = await enter(server, room, 'ann');
   await onlineIs(server, room, 1);
@@ -66,7 +69,7 @@ test('between two polls one is still here', async () => {
 });
 
 test('leaving counts at once, and answers the polls that are parked', async () => {
-  const server = await start(2);
+  const server = await startPatient(2);
   const room = newRoom();
   const [bob] = await enter(server, room, 'bob');
   const anns = await enter(server, room, ...Array(6).fill('ann'));
@@ -77,7 +80,7 @@ test('leaving counts at once, and answers the polls that are parked', async () =
   assert.equal((await leave(server, room, 'ann')).status, 204);
   assert.equal(await onlineIn(server, room), 1);
   for (const answer of await Promise.all(polls)) assert.deepEqual(answer.messages, []);
-  assert.ok(performance.now() - asked_at < within(900), 'not at the end of the linger');
+  assert.ok(performance.now() - asked_at < 30_000, 'long before their own time is over');
   assert.equal(await onlineIn(server, room), 1);
   const back = await anns[0].poll(0);
   assert.ok(back.online >= 1);
@@ -87,7 +90,7 @@ test('leaving counts at once, and answers the polls that are parked', async () =
 });
 
 test('both workers of the node take connections, and know of the same users', async () => {
-  const server = await start(2);
+  const server = await startPatient(2);
   const room = newRoom();
   const users = Array.from({ length: 40 }, (_, i) => `user-${i}`);
   const readers = await enter(server, room, ...users);
@@ -101,8 +104,8 @@ test('both workers of the node take connections, and know of the same users', as
   for (const user of users.slice(1)) await leave(server, room, user);
   assert.equal(await onlineIn(server, room), 1);
   await Promise.all(polls.slice(1));
-  readers[0].close();
-  await polls[0].catch(() => {});
+  await leave(server, room, users[0]);
+  await polls[0];
   for (const reader of readers) reader.close();
   await onlineIs(server, room, 0);
   await server.stop();
@@ -144,7 +147,7 @@ test('one user with two connections is one, until both are gone', async () => {
 });
 
 test('max_online: whoever comes too many is told to wait, whoever is in stays in', async () => {
-  const server = await start();
+  const server = await startPatient();
   const room = newRoom();
   await putRoom(server, room, { max_online: 2 });
   const [ann, bob] = await enter(server, room, 'ann', 'bob');
@@ -162,14 +165,15 @@ test('max_online: whoever comes too many is told to wait, whoever is in stays in
 });
 
 test('the count in answers follows', async () => {
-  const server = await start();
+  const server = await startPatient();
   const room = newRoom();
   const client = new Client(server);
   const seen = async (user) => (await client.ask('GET', `/v1/rooms/${room}/messages?user=${user}`)).json.online;
   assert.equal(await seen('ann'), 1, 'nobody is told a count without themselves');
   const others = await enter(server, room, 'bob', 'cid', 'dee');
   await waitFor(async () => await seen('ann') === 4, within(3000), 'four in the answer');
-  for (const user of ['bob', 'cid', 'dee']) await leave(server, room, user);
+  await onlineIs(server, room, 4); // an answer may know before the hub, which is what a leave asks
+  for (const user of ['bob', 'cid', 'dee']) assert.equal((await leave(server, room, user)).status, 204);
   await waitFor(async () => await seen('ann') === 1, within(3000), 'one in the answer');
   for (const reader of others) reader.close();
   client.close();

@@ -155,7 +155,7 @@ test('a request that comes too slowly is answered 408 and closed', async () => {
     const answer = await wire.response({ limit_ms: ANSWER_MS });
     assertProblem(answer, 408, 'request_timeout');
     const took = performance.now() - started;
-    assert.ok(took > 900 && took < within(3000), `${took}`);
+    assert.ok(took > 900 && took < 9000, `${took}, and not the 10 s that are the default`);
     assert.equal(await wire.closed(within(3000)), '');
     wire.destroy();
   }

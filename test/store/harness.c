@@ -148,7 +148,7 @@ static bool step(struct harness *h)
 /* Until the store wakes, the loop has something to do, or the store wants its next dispatch. */
 static int64_t sleep_ms(struct harness *h)
 {
-    int64_t sleep_ms = WAIT_LIMIT_MS;
+    int64_t sleep_ms = PATIENCE_MS;
     int64_t own_ms = uv_loop_alive(&h->loop) ? uv_backend_timeout(&h->loop) : -1;
 
     if (h->next_ms - h->now_ms < sleep_ms) sleep_ms = h->next_ms - h->now_ms;
@@ -163,7 +163,7 @@ static void wait_for_wake(struct harness *h)
     int64_t now_ms = loop_ms(h);
 
     if (h->woken_ms == 0) h->woken_ms = now_ms;
-    if (now_ms - h->woken_ms > WAIT_LIMIT_MS) fail_msg("nothing happened for %d ms", WAIT_LIMIT_MS);
+    if (now_ms - h->woken_ms > PATIENCE_MS) fail_msg("nothing happened for %d ms", PATIENCE_MS);
     uv_run(&h->loop, UV_RUN_NOWAIT); /* it watches a new socket only once it has run */
     poll(pfds, 2, (int)sleep_ms(h));
     uv_run(&h->loop, UV_RUN_NOWAIT);

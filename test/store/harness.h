@@ -1,6 +1,6 @@
 /* A store under test, with a clock of its own, and each verb as a call that waits for its answer.
  *
- * Waiting means: dispatch, then run the loop until the store wakes, for WAIT_LIMIT_MS at most; never
+ * Waiting means: dispatch, then run the loop until the store wakes, for PATIENCE_MS at most; never
  * sleep. What a store speaks to may live on the same loop (start and stop of the fixture). Under
  * faults each call is repeated as a real caller would, an append with the same
  * key, until it is answered with something else than "not now". */
@@ -16,11 +16,11 @@
 
 #include "base/wake.h"
 #include "core/store.h"
+#include "patience.h"
 #include "store/faulty.h"
 #include "store/link.h"
 
-#define START_MS      1732441234567
-#define WAIT_LIMIT_MS 20000
+#define START_MS 1732441234567
 
 struct harness;
 

@@ -204,7 +204,13 @@ struct link_node *edge_node(struct edge *edge, struct link_node_setup setup)
     return edge->here[edge->here_count++] = link_node_new(&setup);
 }
 
+void edge_open_linked(struct edge *edge, const char *addresses, uint64_t links)
+{
+    edge_open(edge, addresses);
+    EDGE_WAIT_FOR(edge, EDGE_METRIC(edge, edge_links) == links);
+}
+
 void edge_open_at(struct edge *edge, const struct link_node *node)
 {
-    edge_open(edge, link_node_address(node));
+    edge_open_linked(edge, link_node_address(node), 1);
 }

@@ -39,6 +39,9 @@ int edge_setup(void **state);
 int edge_teardown(void **state);
 /* addresses: HOST:PORT,… */
 void edge_open(struct edge *edge, const char *addresses);
+/* And waits for so many links: a call is held for LINK_HOLD_MS, which a slow machine may need for
+ * the handshake. */
+void edge_open_linked(struct edge *edge, const char *addresses, uint64_t links);
 void edge_open_at(struct edge *edge, const struct link_node *node);
 /* A node on the edge's loop, by its clock. */
 struct link_node *edge_node(struct edge *edge, struct link_node_setup setup);
@@ -46,10 +49,10 @@ struct link_node *edge_node(struct edge *edge, struct link_node_setup setup);
 /* Turns the loop until the condition holds. */
 #define EDGE_WAIT_FOR(edge, condition)                                                             \
     do {                                                                                           \
-        edge_limit((edge), WAIT_LIMIT_MS);                                                         \
+        edge_limit((edge), PATIENCE_MS);                                                         \
         while (!(condition) && !(edge)->is_over_limit) uv_run(&(edge)->loop, UV_RUN_ONCE);         \
         uv_timer_stop(&(edge)->limit);                                                             \
-        if (!(condition)) fail_msg("%s: not within %d ms", #condition, (int)WAIT_LIMIT_MS);        \
+        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);        \
     } while (false)
 
 /* From now on, is_over_limit is told after so long. */

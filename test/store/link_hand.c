@@ -62,7 +62,7 @@ bool hand_send(struct hand *hand)
     size_t at = 0;
     bool is_open = true;
 
-    edge_limit(hand->edge, WAIT_LIMIT_MS);
+    edge_limit(hand->edge, PATIENCE_MS);
     while (is_open && at < hand->out.len) {
         ssize_t len =
             send(hand->fd, hand->out.ptr + at, hand->out.len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -81,7 +81,7 @@ Link__Packet *hand_take(struct hand *hand)
     Link__Packet *packet = NULL;
     bool is_open = true;
 
-    edge_limit(hand->edge, WAIT_LIMIT_MS);
+    edge_limit(hand->edge, PATIENCE_MS);
     while (is_open && link_reader_next(&hand->reader, &packet) != LINK_READ_PACKET) {
         turn(hand);
         ssize_t len = recv(hand->fd, bytes, sizeof(bytes), MSG_DONTWAIT);

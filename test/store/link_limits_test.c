@@ -16,10 +16,10 @@
 /* Turns the loop without end: nothing in it need wake it. */
 #define SPIN_UNTIL(edge, condition)                                                                \
     do {                                                                                           \
-        edge_limit((edge), WAIT_LIMIT_MS);                                                         \
+        edge_limit((edge), PATIENCE_MS);                                                         \
         while (!(condition) && !(edge)->is_over_limit) uv_run(&(edge)->loop, UV_RUN_NOWAIT);       \
         uv_timer_stop(&(edge)->limit);                                                             \
-        if (!(condition)) fail_msg("%s: not within %d ms", #condition, (int)WAIT_LIMIT_MS);        \
+        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);        \
     } while (false)
 
 /* --- peers by hand --------------------------------------------------------------------------- */
@@ -140,7 +140,7 @@ static void an_edge_that_is_silent_is_cut_off_alone(void **state)
 
     open_hand(&silent, edge, node);
     open_hand(&live, edge, node);
-    edge_limit(edge, WAIT_LIMIT_MS);
+    edge_limit(edge, PATIENCE_MS);
     while (METRIC(node, links_broken_total) == 0) assert_true(is_alive(&live));
     assert_null(hand_take(&silent));
     assert_true(is_alive(&live));

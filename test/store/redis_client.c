@@ -176,13 +176,24 @@ struct outcome redis_client_call(struct redis_client *client, bool is_replicated
     return outcome;
 }
 
+struct outcome redis_client_insist(struct redis_client *client, bool is_replicated, size_t key,
+                                   const char *const *words)
+{
+    struct outcome outcome;
+    int64_t begin_ms = redis_client_now(client);
+    while ((outcome = redis_client_call(client, is_replicated, key, words)).err != 0)
+        if (redis_client_now(client) - begin_ms > PATIENCE_MS)
+            fail_msg("no answer to %s: %s", words[0], redis_cluster_trouble(client->cluster));
+    return outcome;
+}
+
 /* No event tells that it is so: it is asked again. */
 void redis_client_publish(struct redis_client *client, const char *channel, const char *payload,
                           long long receivers)
 {
     int64_t begin_ms = redis_client_now(client);
     while (CALL(client, "SPUBLISH", channel, payload).integer != receivers) {
-        if (redis_client_now(client) - begin_ms > CLIENT_WAIT_MS)
+        if (redis_client_now(client) - begin_ms > PATIENCE_MS)
             fail_msg("%s is not heard by %lld", channel, receivers);
         redis_client_run_for(client, 2);
     }

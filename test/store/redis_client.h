@@ -9,10 +9,9 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "patience.h"
 #include "store/redis_cluster.h"
 #include "store/redis_fleet.h"
-
-#define CLIENT_WAIT_MS 15000
 
 /* What a call came to. */
 struct outcome {
@@ -56,19 +55,26 @@ void redis_client_begin(struct redis_client *client, struct outcome *ret, bool i
 struct outcome redis_client_call(struct redis_client *client, bool is_replicated, size_t key,
                                  const char *const *words);
 
-#define WORDS(...)                   ((const char *const[]){__VA_ARGS__, NULL})
-#define CALL(client, ...)            redis_client_call((client), false, 1, WORDS(__VA_ARGS__))
-#define CALL_REPLICATED(client, ...) redis_client_call((client), true, 1, WORDS(__VA_ARGS__))
-#define COUNTED(client, name)        counter_get(&redis_cluster_stats((client)->cluster)->redis_##name)
+/* Again and again until there is an answer: for what need not succeed at once, or where another test
+ * of the same limits is what it is about. */
+struct outcome redis_client_insist(struct redis_client *client, bool is_replicated, size_t key,
+                                   const char *const *words);
+
+#define WORDS(...)                     ((const char *const[]){__VA_ARGS__, NULL})
+#define CALL(client, ...)              redis_client_call((client), false, 1, WORDS(__VA_ARGS__))
+#define CALL_REPLICATED(client, ...)   redis_client_call((client), true, 1, WORDS(__VA_ARGS__))
+#define INSIST_REPLICATED(client, ...) redis_client_insist((client), true, 1, WORDS(__VA_ARGS__))
+#define INSIST(client, ...)            redis_client_insist((client), false, 1, WORDS(__VA_ARGS__))
+#define COUNTED(client, name)          counter_get(&redis_cluster_stats((client)->cluster)->redis_##name)
 
 /* Runs the loop until it is so. */
 #define CLIENT_UNTIL(client, cond)                                                                 \
     do {                                                                                           \
         bool is_so;                                                                                \
-        redis_client_limit(client, CLIENT_WAIT_MS);                                                \
+        redis_client_limit(client, PATIENCE_MS);                                                   \
         while (!(is_so = (cond)) && !(client)->is_late) uv_run(&(client)->loop, UV_RUN_ONCE);      \
         if (!is_so)                                                                                \
-            fail_msg("not within %d ms: %s (%s)", CLIENT_WAIT_MS, #cond,                           \
+            fail_msg("not within %d ms: %s (%s)", PATIENCE_MS, #cond,                              \
                      redis_cluster_trouble((client)->cluster));                                    \
     } while (0)
 

@@ -9,7 +9,7 @@ static int run(struct redis_fleet *fleet, const char *name, const struct faulty_
     char url[256];
     const struct store_fixture fixture = {
         .name = name,
-        .url = redis_url_of(fleet, url, sizeof(url)),
+        .url = redis_url_of(fleet, "&" PATIENT, url, sizeof(url)),
         .empty = redis_empty,
         .arg = fleet,
         .is_durable = true,

@@ -38,7 +38,7 @@ static int64_t clock_ms(void)
 /* Asks again and again, since a server tells nobody what becomes of it. */
 #define WAIT_UNTIL(cond)                                                                           \
     do {                                                                                           \
-        int64_t limit_ms = clock_ms() + FLEET_WAIT_MS;                                             \
+        int64_t limit_ms = clock_ms() + PATIENCE_MS;                                               \
         while (!(cond)) {                                                                          \
             if (clock_ms() > limit_ms) fail_msg("redis-server: not in time: %s", #cond);           \
             poll(NULL, 0, NAP_MS);                                                                 \

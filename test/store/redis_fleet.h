@@ -13,9 +13,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "patience.h"
+
 #define FLEET_MASTERS 3
 #define FLEET_MAX     8
-#define FLEET_WAIT_MS 20000
 
 struct redis_server {
     pid_t pid; /* 0: not running */

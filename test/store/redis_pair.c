@@ -32,25 +32,25 @@ int redis_pair_stop_cluster(void **state)
 
 /* --- nodes ----------------------------------------------------------------------------------- */
 
-static struct store_fixture fixture_of(struct redis_fleet *fleet, bool is_first)
+static struct store_fixture fixture_of(struct redis_fleet *fleet, const char *more, bool is_first)
 {
     static char url[256];
 
     return (struct store_fixture){.name = "redis",
-                                  .url = redis_url_of(fleet, url, sizeof(url)),
+                                  .url = redis_url_of(fleet, more, url, sizeof(url)),
                                   .empty = is_first ? redis_empty : NULL,
                                   .arg = fleet,
                                   .is_durable = true,
                                   .is_shared = true};
 }
 
-static int open_pair(void **state, struct redis_fleet *fleet)
+static int open_pair(void **state, struct redis_fleet *fleet, const char *more)
 {
     struct redis_pair *pair = calloc(1, sizeof(*pair));
     void *node;
 
-    pair->first = fixture_of(fleet, true);
-    pair->second = fixture_of(fleet, false);
+    pair->first = fixture_of(fleet, more, true);
+    pair->second = fixture_of(fleet, more, false);
     node = &pair->first;
     harness_setup(&node);
     pair->a = node;
@@ -63,12 +63,17 @@ static int open_pair(void **state, struct redis_fleet *fleet)
 
 int redis_pair_open_single(void **state)
 {
-    return open_pair(state, &redis_pair_single);
+    return open_pair(state, &redis_pair_single, "&" PATIENT);
 }
 
 int redis_pair_open_cluster(void **state)
 {
-    return open_pair(state, &redis_pair_cluster);
+    return open_pair(state, &redis_pair_cluster, "&" PATIENT);
+}
+
+int redis_pair_open_losing(void **state)
+{
+    return open_pair(state, &redis_pair_cluster, "");
 }
 
 int redis_pair_close(void **state)

@@ -22,6 +22,8 @@ int redis_pair_stop_cluster(void **state);
 /* Of a test. */
 int redis_pair_open_single(void **state);
 int redis_pair_open_cluster(void **state);
+/* The cluster, with the limits that operators have: a server that hangs is to be given up. */
+int redis_pair_open_losing(void **state);
 int redis_pair_close(void **state);
 
 #define ON(server, test)                                                                           \

@@ -41,7 +41,7 @@ static _Noreturn void be_redis(const char *const *options, int log_fd)
 static size_t read_more(int fd, char *ptr, size_t cap, const char *what)
 {
     struct pollfd pfd = {.fd = fd, .events = POLLIN};
-    if (poll(&pfd, 1, REDIS_PEER_WAIT_MS) <= 0) fail_msg("redis-server: %s", what);
+    if (poll(&pfd, 1, PATIENCE_MS) <= 0) fail_msg("redis-server: %s", what);
     ssize_t len = read(fd, ptr, cap);
     return len > 0 ? (size_t)len : 0;
 }

@@ -8,8 +8,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-
-#define REDIS_PEER_WAIT_MS 20000 /* for the start, and for each reply */
+#include "patience.h"
 
 struct redis_peer {
     pid_t pid;

@@ -3,10 +3,12 @@
 #include "store/redis_client.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/limit.h"
 #include "store/certs.h"
@@ -38,11 +40,15 @@ static void expect_text(struct outcome outcome, int type, const char *text)
     assert_int_equal(outcome.type, type);
 }
 
-static void expect_trouble(const char *part)
+static bool is_trouble(const char *part)
 {
     const char *trouble = redis_cluster_trouble(client.cluster);
-    if (trouble == NULL || strstr(trouble, part) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", trouble, part);
+    return trouble != NULL && strstr(trouble, part) != NULL;
+}
+
+static void expect_trouble(const char *part)
+{
+    CLIENT_UNTIL(&client, is_trouble(part));
 }
 
 /* --- all is well ----------------------------------------------------------------------------- */
@@ -50,7 +56,7 @@ static void expect_trouble(const char *part)
 static void commands_are_answered(void **state)
 {
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", LIBRARY);
+    redis_client_start(&client, &fleet, "?" PATIENT, LIBRARY);
     assert_non_null(redis_cluster_trouble(client.cluster)); /* not connected yet */
     expect_text(CALL(&client, "SET", "k", "v"), REDIS_REPLY_STATUS, "OK");
     expect_text(CALL(&client, "GET", "k"), REDIS_REPLY_STRING, "v");
@@ -67,7 +73,7 @@ static void commands_are_answered(void **state)
 static void errors_of_the_command_are_the_callers(void **state)
 {
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", LIBRARY);
+    redis_client_start(&client, &fleet, "?" PATIENT, LIBRARY);
     expect_text(redis_client_call(&client, false, 3, WORDS("FCALL", "fail", "1", "k")),
                 REDIS_REPLY_ERROR, "MINE this is what I say");
     struct outcome outcome = CALL(&client, "INCRBY", "k", "x");
@@ -86,7 +92,7 @@ static void commands_keep_their_order(void **state)
     static struct outcome outcomes[COUNT];
     char word[16];
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", NULL);
+    redis_client_start(&client, &fleet, "?" PATIENT, NULL);
     for (int i = 0; i < COUNT; i++) {
         snprintf(word, sizeof(word), "%d", i);
         redis_client_begin(&client, &outcomes[i], false, 1, WORDS("RPUSH", "list", word));
@@ -113,7 +119,7 @@ static void large_commands_and_answers(void **state)
     memset(value, 'v', SIZE);
     value[SIZE] = '\0';
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", NULL);
+    redis_client_start(&client, &fleet, "?" PATIENT, NULL);
     struct outcome outcomes[4], get;
     for (int i = 0; i < 4; i++)
         redis_client_begin(&client, &outcomes[i], false, 1, WORDS("APPEND", "k", value));
@@ -130,24 +136,24 @@ static void large_commands_and_answers(void **state)
 
 static const char *const WITH_PASSWORD[] = {"--requirepass", "pass word", NULL};
 
-static void open_at_first(const char *format)
+static void open_at_first(const char *login, const char *options)
 {
     char url[512];
-    snprintf(url, sizeof(url), "redis://%s127.0.0.1:%u", format, fleet.servers[0].port);
+    snprintf(url, sizeof(url), "redis://%s127.0.0.1:%u%s", login, fleet.servers[0].port, options);
     redis_client_open(&client, url, LIBRARY);
 }
 
 static void a_password_is_given(void **state)
 {
     redis_fleet_start_single(&fleet, WITH_PASSWORD);
-    open_at_first(":pass%20word@");
+    open_at_first(":pass%20word@", "?" PATIENT);
     expect_text(CALL(&client, "SET", "k", "v"), REDIS_REPLY_STATUS, "OK");
 }
 
 static void a_wrong_password_is_told_but_not_shown(void **state)
 {
     redis_fleet_start_single(&fleet, WITH_PASSWORD);
-    open_at_first(":wrongsecret@");
+    open_at_first(":wrongsecret@", "");
     assert_int_equal(CALL(&client, "SET", "k", "v").err, ERR_STORE_UNAVAILABLE);
     expect_trouble("WRONGPASS");
     expect_trouble("password in the store's URL");
@@ -157,7 +163,7 @@ static void a_wrong_password_is_told_but_not_shown(void **state)
 static void no_password_where_one_is_wanted(void **state)
 {
     redis_fleet_start_single(&fleet, WITH_PASSWORD);
-    open_at_first("");
+    open_at_first("", "");
     assert_int_equal(CALL(&client, "SET", "k", "v").err, ERR_STORE_UNAVAILABLE);
     expect_trouble("NOAUTH");
 }
@@ -188,7 +194,7 @@ static void a_user_of_few_rights_is_enough(void **state)
                                           "+asking",
                                           NULL};
     redis_fleet_start_single(&fleet, OPTIONS);
-    open_at_first("stoa:secret@");
+    open_at_first("stoa:secret@", "?" PATIENT);
     expect_text(redis_client_call(&client, false, 3, WORDS("FCALL", "put", "1", "{a}k", "w")),
                 REDIS_REPLY_STRING, "put w");
     struct outcome outcome = CALL(&client, "SET", "k", "v"); /* not one of its keys */
@@ -202,7 +208,7 @@ static void a_user_of_few_rights_is_enough(void **state)
 static void a_database_is_selected(void **state)
 {
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "/3", LIBRARY);
+    redis_client_start(&client, &fleet, "/3?" PATIENT, LIBRARY);
     CALL(&client, "SET", "k", "v");
     redisReply *reply = redis_fleet_ask(&fleet, 0, "INFO keyspace");
     assert_non_null(strstr(reply->str, "db3:keys=1"));
@@ -250,7 +256,7 @@ static void open_tls(const char *ca, const char *cert, const char *key)
     char url[512];
     size_t len = (size_t)snprintf(url, sizeof(url), "rediss://127.0.0.1:%u?ca=%s",
                                   fleet.servers[0].port, ca);
-    if (cert != NULL) snprintf(url + len, sizeof(url) - len, "&cert=%s&key=%s", cert, key);
+    if (cert != NULL) snprintf(url + len, sizeof(url) - len, "&cert=%s&key=%s&" PATIENT, cert, key);
     redis_client_open(&client, url, LIBRARY);
 }
 
@@ -305,7 +311,7 @@ static void with_replica(const char *more)
 
 static void the_master_is_found(void **state)
 {
-    with_replica("");
+    with_replica("?" PATIENT);
     expect_text(CALL_REPLICATED(&client, "SET", "k", "v"), REDIS_REPLY_STATUS, "OK");
     assert_int_equal(COUNTED(&client, waits_total), 0); /* none was asked for */
 }
@@ -315,7 +321,7 @@ static void replicated_commands_share_a_wait(void **state)
 {
     enum { COUNT = 500 };
     static struct outcome outcomes[COUNT];
-    with_replica("?replicas=1");
+    with_replica("?replicas=1&" PATIENT);
     expect_text(CALL_REPLICATED(&client, "SET", "k", "v"), REDIS_REPLY_STATUS, "OK");
     uint64_t before = COUNTED(&client, waits_total);
     for (int i = 0; i < COUNT; i++)
@@ -332,23 +338,28 @@ static void replicated_commands_share_a_wait(void **state)
 static void too_few_replicas_are_told(void **state)
 {
     struct outcome replicated, refused;
-    with_replica("?replicas=1");
-    CALL_REPLICATED(&client, "SET", "k", "v");
-    CALL(&client, "SET", "plain", "v");
+    uint64_t rounds = 0;
+    bool is_held_up = true;
+    with_replica("?replicas=1&patience=2");
+    INSIST_REPLICATED(&client, "SET", "k", "v");
+    INSIST(&client, "SET", "plain", "v");
     redis_fleet_pause(&fleet, 1);
-    int64_t begin_ms = redis_client_now(&client);
-    redis_client_begin(&client, &replicated, true, 1, WORDS("SET", "k", "w"));
-    redis_client_begin(&client, &refused, true, 1, WORDS("INCR", "k"));
-    assert_int_equal(CALL(&client, "SET", "plain", "w").err, 0);
-    assert_true(redis_client_now(&client) - begin_ms < REDIS_WAIT_MS / 2);
-    CLIENT_UNTIL(&client, replicated.done && refused.done);
-    assert_int_equal(replicated.err, ERR_STORE_UNAVAILABLE);
-    assert_int_equal(refused.type, REDIS_REPLY_ERROR); /* nothing that could be replicated */
-    assert_int_equal(COUNTED(&client, unreplicated_total), 1);
+    /* Where this test gets no turn for so long, both are answered when it looks. */
+    for (; is_held_up && rounds < 10; rounds++) {
+        redis_client_begin(&client, &replicated, true, 1, WORDS("SET", "k", "w"));
+        redis_client_begin(&client, &refused, true, 1, WORDS("INCR", "k"));
+        assert_int_equal(CALL(&client, "SET", "plain", "w").err, 0);
+        is_held_up = replicated.done;
+        CLIENT_UNTIL(&client, replicated.done && refused.done);
+        assert_int_equal(replicated.err, ERR_STORE_UNAVAILABLE);
+        assert_int_equal(refused.type, REDIS_REPLY_ERROR); /* nothing that could be replicated */
+    }
+    assert_false(is_held_up);
+    assert_int_equal(COUNTED(&client, unreplicated_total), rounds);
     /* Who only looks at what was written waits for it, too. */
     assert_int_equal(CALL_REPLICATED(&client, "GET", "k").err, ERR_STORE_UNAVAILABLE);
     redis_fleet_resume(&fleet, 1);
-    expect_text(CALL_REPLICATED(&client, "GET", "k"), REDIS_REPLY_STRING, "w");
+    expect_text(INSIST_REPLICATED(&client, "GET", "k"), REDIS_REPLY_STRING, "w");
     assert_int_equal(COUNTED(&client, timeouts_total), 0);
 }
 
@@ -357,8 +368,8 @@ static void a_dead_replica_is_no_dead_connection(void **state)
 {
     enum { COUNT = 30 };
     static struct outcome outcomes[COUNT];
-    with_replica("?replicas=1");
-    CALL_REPLICATED(&client, "SET", "k", "v");
+    with_replica("?replicas=1&patience=2");
+    INSIST_REPLICATED(&client, "SET", "k", "v");
     redis_fleet_pause(&fleet, 1);
     for (int i = 0; i < COUNT; i++) {
         redis_client_begin(&client, &outcomes[i], true, 1, WORDS("INCR", "n"));
@@ -371,7 +382,7 @@ static void a_dead_replica_is_no_dead_connection(void **state)
 
 static void a_master_that_changes_is_followed(void **state)
 {
-    with_replica("");
+    with_replica("?" PATIENT);
     CALL(&client, "SET", "k", "v");
     redis_fleet_tell(&fleet, 1, "REPLICAOF NO ONE");
     redis_fleet_tell(&fleet, 0, "REPLICAOF 127.0.0.1 %d", fleet.servers[1].port);
@@ -390,35 +401,31 @@ static void nobody_is_there(void **state)
     redis_client_start(&client, &fleet, "", LIBRARY);
     int64_t begin_ms = redis_client_now(&client);
     assert_int_equal(CALL(&client, "SET", "k", "v").err, ERR_STORE_UNAVAILABLE);
-    int64_t took_ms = redis_client_now(&client) - begin_ms;
-    assert_true(took_ms >= REDIS_CALL_MS && took_ms < REDIS_CALL_MS + 1000);
+    assert_true(redis_client_now(&client) - begin_ms >= REDIS_CALL_MS);
     expect_trouble("refused");
     assert_int_equal(COUNTED(&client, expired_total), 1);
     /* And then it is. */
     redis_fleet_restart(&fleet, 0, false);
-    expect_text(CALL(&client, "SET", "k", "v"), REDIS_REPLY_STATUS, "OK");
+    INSIST(&client, "SET", "k", "v");
 }
 
 static void a_server_that_hangs_is_given_up(void **state)
 {
-    struct outcome sent, later;
+    struct outcome sent;
     redis_fleet_start_single(&fleet, NULL);
     redis_client_start(&client, &fleet, "", LIBRARY);
-    CALL(&client, "SET", "k", "v");
+    INSIST(&client, "SET", "k", "v");
     redis_fleet_pause(&fleet, 0);
     int64_t begin_ms = redis_client_now(&client);
     redis_client_begin(&client, &sent, false, 1, WORDS("INCR", "n"));
     CLIENT_UNTIL(&client, sent.done);
-    int64_t took_ms = redis_client_now(&client) - begin_ms;
+    assert_true(redis_client_now(&client) - begin_ms >= REDIS_ANSWER_MS);
     assert_int_equal(sent.err, ERR_STORE_UNAVAILABLE);
-    assert_true(took_ms >= REDIS_ANSWER_MS && took_ms < REDIS_ANSWER_MS + 500);
     assert_int_equal(COUNTED(&client, timeouts_total), 1);
     assert_int_equal(COUNTED(&client, lost_total), 1);
-    expect_trouble("no answer");
-    redis_client_begin(&client, &later, false, 1, WORDS("SET", "k", "w"));
+    expect_trouble("no answer within 2000 ms");
     redis_fleet_resume(&fleet, 0);
-    CLIENT_UNTIL(&client, later.done);
-    assert_int_equal(later.err, 0);
+    INSIST(&client, "SET", "k", "w");
     assert_null(redis_cluster_trouble(client.cluster));
 }
 
@@ -427,7 +434,7 @@ static void a_restart_loses_what_was_sent_alone(void **state)
 {
     struct outcome sent, waiting;
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", LIBRARY);
+    redis_client_start(&client, &fleet, "?" PATIENT, LIBRARY);
     CALL(&client, "SET", "k", "v");
     redis_fleet_pause(&fleet, 0);
     redis_client_begin(&client, &sent, false, 1, WORDS("INCR", "n"));
@@ -446,7 +453,7 @@ static void functions_that_are_gone_are_loaded_again(void **state)
     enum { COUNT = 100 };
     static struct outcome outcomes[COUNT];
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", LIBRARY);
+    redis_client_start(&client, &fleet, "?" PATIENT, LIBRARY);
     const char *const *put = WORDS("FCALL", "put", "1", "k", "w");
     expect_text(redis_client_call(&client, false, 3, put), REDIS_REPLY_STRING, "put w");
     uint64_t before = COUNTED(&client, library_loads_total);
@@ -466,7 +473,7 @@ static void functions_that_are_gone_are_loaded_again(void **state)
 static void subscriptions_come_back(void **state)
 {
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", LIBRARY);
+    redis_client_start(&client, &fleet, "?" PATIENT, LIBRARY);
     redis_cluster_subscribe(client.cluster, STR("a"));
     redis_cluster_subscribe(client.cluster, STR("a"));
     redis_cluster_subscribe(client.cluster, STR("b"));
@@ -546,39 +553,58 @@ static void more_bytes_than_the_limit_are_refused(void **state)
     buf_deinit(&value);
 }
 
+/* Of many parts, which hiredis lets go of as they come: one large string would be moved again and
+ * again. */
 static void a_reply_larger_than_the_limit_ends_the_connection(void **state)
 {
+    enum { PARTS = 40 };
+    const char *words[PARTS + 2] = {"MGET"};
     char offset[24];
     /* By more than what is read at once, so that it is noticed before the reply is whole. */
-    const unsigned long bytes = LIMIT_REDIS_REPLY_BYTES + 1024 * 1024;
+    const unsigned long part_bytes = 2ul * 1024 * 1024;
+    ASSERT(PARTS * part_bytes > LIMIT_REDIS_REPLY_BYTES + 1024 * 1024);
     redis_fleet_start_single(&fleet, NULL);
-    redis_client_start(&client, &fleet, "", NULL);
-    snprintf(offset, sizeof(offset), "%lu", bytes - 1);
+    redis_client_start(&client, &fleet, "?" PATIENT, NULL);
+    snprintf(offset, sizeof(offset), "%lu", part_bytes - 1);
     assert_int_equal(CALL(&client, "SETRANGE", "k", offset, "x").err, 0);
-    assert_int_equal(CALL(&client, "GET", "k").err, ERR_STORE_UNAVAILABLE);
+    for (int i = 1; i <= PARTS; i++) words[i] = "k";
+    assert_int_equal(redis_client_call(&client, false, 1, words).err, ERR_STORE_UNAVAILABLE);
     assert_int_equal(COUNTED(&client, replies_refused_total), 1);
-    assert_int_equal(CALL(&client, "STRLEN", "k").integer, (long long)bytes);
+    assert_int_equal(CALL(&client, "STRLEN", "k").integer, (long long)part_bytes);
 }
 
 /* --- peers that this test plays -------------------------------------------------------------- */
 
-/* Listens, lets the client connect to it, and is the other end. */
+static int listener = -1;
+
+static int stop_peers(void **state)
+{
+    stop(state);
+    close(listener);
+    return 0;
+}
+
+/* The client connects to it in a turn of its loop; that wakes it, too. */
 static int accept_client(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int peer;
+    CLIENT_UNTIL(&client, (peer = accept(listener, NULL, NULL)) >= 0);
+    return peer;
+}
+
+/* Lets the client connect to this test, which is the other end. */
+static int open_peer(const char *options)
+{
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(at);
     char url[64];
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", ntohs(at.sin_port));
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%u%s", ntohs(at.sin_port), options);
     redis_client_open(&client, url, NULL);
-    redis_client_run_for(&client, 20);
-    int peer = accept(fd, NULL, NULL);
-    close(fd);
-    assert_true(peer >= 0);
-    return peer;
+    return accept_client();
 }
 
 static void say(int peer, struct str text)
@@ -586,10 +612,72 @@ static void say(int peer, struct str text)
     assert_int_equal(write(peer, text.ptr, text.len), text.len);
 }
 
+/* Until it has said that. Its loop sleeps when it has. */
+static void hear(int peer, const char *word)
+{
+    char heard[1024] = "";
+    size_t len = 0;
+    int64_t begin_ms = redis_client_now(&client);
+    while (strstr(heard, word) == NULL) {
+        if (redis_client_now(&client) - begin_ms > PATIENCE_MS) fail_msg("no %s", word);
+        redis_client_run_for(&client, 1);
+        ssize_t more = recv(peer, heard + len, sizeof(heard) - 1 - len, MSG_DONTWAIT);
+        if (more > 0) len += (size_t)more;
+    }
+}
+
+/* A single master that has heard GET, and is to answer it. */
+static int open_master(struct outcome *get)
+{
+    int asker = open_peer("");
+    hear(asker, "SLOTS");
+    say(asker, STR("-ERR This instance has cluster support disabled\r\n"));
+    hear(asker, "ROLE");
+    say(asker, STR("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"));
+    CLIENT_UNTIL(&client, COUNTED(&client, refreshes_total) == 1);
+    redis_client_begin(&client, get, false, 1, WORDS("GET", "k"));
+    int peer = accept_client();
+    hear(peer, "GET");
+    close(asker);
+    return peer;
+}
+
+/* It is there, but this loop was busy, or not let run, for longer than the time for an answer. */
+static void an_answer_that_waits_for_us_is_read(void **state)
+{
+    struct outcome get;
+    int peer = open_master(&get);
+    say(peer, STR("$1\r\nv\r\n"));
+    poll(NULL, 0, REDIS_ANSWER_MS + 100);
+    CLIENT_UNTIL(&client, get.done);
+    expect_text(get, REDIS_REPLY_STRING, "v");
+    assert_int_equal(COUNTED(&client, timeouts_total), 0);
+    close(peer);
+}
+
+/* It is not silent for as long as it takes to give up one that is. */
+static void an_answer_that_trickles_has_an_end(void **state)
+{
+    struct outcome get;
+    int64_t begin_ms = (int64_t)(uv_hrtime() / 1000000);
+    int peer = open_master(&get);
+    say(peer, STR("$1000000\r\n"));
+    for (int64_t wait_ms = 0; !get.done && wait_ms < PATIENCE_MS; wait_ms += 100) {
+        say(peer, STR("v"));
+        redis_client_run_for(&client, 100);
+    }
+    assert_int_equal(get.done, 1);
+    assert_int_equal(get.err, ERR_STORE_UNAVAILABLE);
+    assert_true((int64_t)(uv_hrtime() / 1000000) - begin_ms >= REDIS_WHOLE_MS);
+    assert_int_equal(COUNTED(&client, timeouts_total), 1);
+    expect_trouble("no whole answer");
+    close(peer);
+}
+
 /* Whoever answers there, it is not RESP. */
 static void what_is_no_redis_is_told(void **state)
 {
-    int peer = accept_client();
+    int peer = open_peer("?" PATIENT);
     say(peer, STR("HTTP/1.1 400 Bad Request\r\n\r\n"));
     CLIENT_UNTIL(&client, COUNTED(&client, refresh_failures_total) > 0);
     expect_trouble("is it a Redis");
@@ -598,7 +686,7 @@ static void what_is_no_redis_is_told(void **state)
 
 static void the_last_words_of_a_full_server_are_told(void **state)
 {
-    int peer = accept_client();
+    int peer = open_peer("?" PATIENT);
     say(peer, STR("-ERR max number of clients reached\r\n"));
     CLIENT_UNTIL(&client, COUNTED(&client, refresh_failures_total) > 0);
     expect_trouble("max number of clients");
@@ -610,7 +698,7 @@ static void more_masters_than_the_limit_are_passed_over(void **state)
 {
     enum { COUNT = LIMIT_REDIS_NODES + 100 };
     struct buf map = {0};
-    int peer = accept_client();
+    int peer = open_peer("?" PATIENT);
     buf_printf(&map, "*%d\r\n", COUNT);
     for (int i = 0; i < COUNT; i++)
         buf_printf(&map, "*3\r\n:%d\r\n:%d\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n", i, i, i + 1);
@@ -622,8 +710,9 @@ static void more_masters_than_the_limit_are_passed_over(void **state)
     close(peer);
 }
 
-#define TEST(name)     cmocka_unit_test_teardown(name, stop)
-#define TEST_TLS(name) cmocka_unit_test_teardown(name, stop_tls)
+#define TEST(name)       cmocka_unit_test_teardown(name, stop)
+#define TEST_TLS(name)   cmocka_unit_test_teardown(name, stop_tls)
+#define TEST_PEERS(name) cmocka_unit_test_teardown(name, stop_peers)
 
 int main(void)
 {
@@ -656,9 +745,11 @@ int main(void)
         TEST(more_commands_than_the_limit_are_refused),
         TEST(more_bytes_than_the_limit_are_refused),
         TEST(a_reply_larger_than_the_limit_ends_the_connection),
-        TEST(what_is_no_redis_is_told),
-        TEST(the_last_words_of_a_full_server_are_told),
-        TEST(more_masters_than_the_limit_are_passed_over),
+        TEST_PEERS(an_answer_that_waits_for_us_is_read),
+        TEST_PEERS(an_answer_that_trickles_has_an_end),
+        TEST_PEERS(what_is_no_redis_is_told),
+        TEST_PEERS(the_last_words_of_a_full_server_are_told),
+        TEST_PEERS(more_masters_than_the_limit_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

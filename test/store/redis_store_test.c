@@ -431,10 +431,10 @@ int main(void)
     };
     const struct CMUnitTest on_cluster[] = {
         ON(cluster, nodes_hear_of_each_other),
-        ON(cluster, news_wait_for_an_acknowledgement),
+        ON(losing, news_wait_for_an_acknowledgement),
         ON(cluster, appends_go_on_while_a_slot_moves),
-        ON(cluster, appends_survive_a_master),
-        ON(cluster, appends_survive_a_master_that_hangs),
+        ON(losing, appends_survive_a_master),
+        ON(losing, appends_survive_a_master_that_hangs),
     };
 
     return RUN_ON(single, on_single) + RUN_ON(cluster, on_cluster);

@@ -18,7 +18,7 @@ static sqlite3 *connect_to(const struct harness *h)
     sqlite3 *db = NULL;
 
     assert_int_equal(sqlite3_open(path_of(h), &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, WAIT_LIMIT_MS);
+    sqlite3_busy_timeout(db, PATIENCE_MS);
     return db;
 }
 

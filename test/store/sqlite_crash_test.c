@@ -157,7 +157,7 @@ static bool read_ack(int fd, struct acks *acks)
     struct pollfd pfd = {.fd = fd, .events = POLLIN};
     struct ack ack;
 
-    if (poll(&pfd, 1, WAIT_LIMIT_MS) == 0) fail_msg("the victim does nothing");
+    if (poll(&pfd, 1, PATIENCE_MS) == 0) fail_msg("the victim does nothing");
     if (read(fd, &ack, sizeof(ack)) != sizeof(ack)) return false;
     if (acks->count == acks->cap) {
         acks->cap = acks->cap == 0 ? 1024 : acks->cap * 2;

@@ -13,7 +13,7 @@ static void run_sql(const struct harness *h, const char *sql)
     char *why = NULL;
 
     assert_int_equal(sqlite3_open(h->url + strlen("sqlite:"), &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, WAIT_LIMIT_MS);
+    sqlite3_busy_timeout(db, PATIENCE_MS);
     sqlite3_exec(db, sql, NULL, NULL, &why);
     if (why != NULL) fail_msg("%s: %s", sql, why);
     sqlite3_close(db);

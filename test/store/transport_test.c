@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "patience.h"
 #include "store/certs.h"
 #include "store/tls.h"
 #include "store/transport.h"
 
-#define LIMIT_MS 10000
-#define BIG      ((size_t)8 * 1024 * 1024)
+#define BIG ((size_t)8 * 1024 * 1024)
 
 struct side {
     struct transport *t;
@@ -172,10 +172,10 @@ static void connect_client(const char *host)
     do {                                                                                           \
         f.is_late = false;                                                                         \
         uv_update_time(&f.loop);                                                                   \
-        uv_timer_start(&f.limit, on_limit, LIMIT_MS, 0);                                           \
+        uv_timer_start(&f.limit, on_limit, PATIENCE_MS, 0);                                        \
         while (!(cond) && !f.is_late) uv_run(&f.loop, UV_RUN_ONCE);                                \
         uv_timer_stop(&f.limit);                                                                   \
-        if (f.is_late) fail_msg("not within %d ms: %s", LIMIT_MS, #cond);                          \
+        if (f.is_late) fail_msg("not within %d ms: %s", PATIENCE_MS, #cond);                       \
     } while (0)
 
 /* So that what must not come has had its chance. */

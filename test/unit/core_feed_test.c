@@ -209,7 +209,7 @@ static uint64_t random_number(struct rng *rng, const struct model *m)
 static void random_append(struct fixture *f, struct model *m, struct rng *rng)
 {
     uint64_t number = random_number(rng, m);
-    size_t body_bytes = rng_below(rng, 10) == 0 ? rng_below(rng, LIMIT_FEED_BYTES / 2) : 0;
+    size_t body_bytes = rng_below(rng, 25) == 0 ? rng_below(rng, LIMIT_FEED_BYTES / 2) : 0;
     bool may_restart = rng_below(rng, 2) == 0;
     struct frame *frame = fixture_frame(&f->bin, LIST_NORMAL, number, body_bytes);
 
@@ -230,7 +230,7 @@ static void random_append(struct fixture *f, struct model *m, struct rng *rng)
 
 static void random_operations_do_what_the_model_does(void **state)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
         struct fixture *f = *state;
         struct model m = {0};
         struct rng rng;

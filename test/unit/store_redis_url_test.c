@@ -47,6 +47,7 @@ static void a_host_is_enough(void **state)
     assert_int_equal(url.db, 0);
     assert_false(url.has_replicas);
     assert_false(url.is_tls);
+    assert_int_equal(redis_url_patience(&url, 2000), 2000);
 }
 
 static void all_of_it_is_read(void **state)
@@ -75,7 +76,8 @@ static void a_password_needs_no_user(void **state)
     assert_string_equal(url.user, "");
     assert_string_equal(url.password, "a:b@c");
     expect_host(0, "host", 1);
-    parse("redis://host/?replicas=0");
+    parse("redis://host/?replicas=0&patience=3");
+    assert_int_equal(redis_url_patience(&url, 2000), 6000);
     assert_true(url.has_replicas);
     assert_int_equal(url.replicas, 0);
 }
@@ -106,6 +108,8 @@ static void what_is_wrong_is_said_without_the_secret(void **state)
     refused("redis://a/b", "number of a database");
     refused("redis://a/1000001", "number of a database");
     refused("redis://a?replicas=17", "0 to 16");
+    refused("redis://a?patience=0", "1 to 100");
+    refused("redis://a?patience=101", "1 to 100");
     refused("redis://a?replicas", "0 to 16");
     refused("redis://a?password=secret", "before the host");
     refused("redis://a?ca=x", "rediss://");

@@ -9,9 +9,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "patience.h"
 #include "tool/client.h"
-
-#define LIMIT_MS 5000
 
 struct fixture {
     struct client *client;
@@ -82,7 +81,7 @@ static void request(const char *text)
 
 static void run(void)
 {
-    client_run(f.client, client_now_ms(f.client) + LIMIT_MS);
+    client_run(f.client, client_now_ms(f.client) + PATIENCE_MS);
 }
 
 /* Lets the client connect and write, then takes what it wrote. */

@@ -12,8 +12,9 @@
 
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor, within } from './server.mjs';
 
-const MARGIN_MS = 1000; // and as much as this process's own loop was late lately
+const MARGIN_MS = 1000; // and as much as this process's own loop, or an answer to it, was late lately
 const POLL_S = 5;
 const VISIT_MS = 16_000;
 const AWAY_MS = 5000;
@@ -154,7 +155,7 @@ export class Churn {
   #frozen = false;
   #woken = new Set(); // resolve functions of those who wait for a change of the two above
   #running = [];
-  #lags = []; // { at, ms } of this loop
+  #lags = []; // { at, ms } of this loop, and of the server
   #asker = null;
 
   /** server: { host, port }. users: how many names there are for that many connections. */
@@ -322,7 +323,9 @@ export class Churn {
     const from = now();
     const answer = await this.#asker.ask('GET', `/v1/rooms/${this.#room}/${path}`);
     if (answer?.status !== 200) throw new Error(`${path}: ${answer?.status} ${answer?.text}`);
-    return { from, to: now(), json: JSON.parse(answer.text) };
+    const to = now();
+    this.#lags.push({ at: to, ms: to - from });
+    return { from, to, json: JSON.parse(answer.text) };
   }
 
   async count() { return (await this.#ask('online')).json.online; }
@@ -381,9 +384,11 @@ export class Churn {
     if (ghosts.length) throw new Error(`listed, but gone: ${ghosts.map(name)}`);
   }
 
-  /** Frozen for longer than the linger: exactly those are here who poll. Returns how many. */
+  /** Frozen for longer than the linger: exactly those are here who poll, or soon will be. Returns how many. */
   async checkSettled() {
     const expected = new Set([...this.#inside.values()].map(({ name }) => name));
+    const isExact = async () => await this.count() === expected.size;
+    await waitFor(isExact, within(5000), `${expected.size} online`).catch(() => {}); // the number itself says more
     const online = await this.count();
     const { users } = await this.#list();
     const listed = new Set(users);

@@ -2,7 +2,7 @@
  * server.mjs: the real binary, started for a test and surely ended after it.
  *
  * STOA_BIN    the binary; without it, build/release/stoa
- * STOA_SLOW   factor for all limits of time; a binary with sanitizers gets 5 by itself
+ * STOA_SLOW   factor for limits of time; a binary with sanitizers gets 5 by itself
  *
  * A server has a directory of its own for its store and configuration, and a loopback address of its own: while it is
  * down, no outgoing connection on this machine can be given its port. It keeps address, port and files over restart().
@@ -22,8 +22,15 @@ const SLOW = Number(process.env.STOA_SLOW ?? (/\b(asan|tsan)\b/.test(BIN) ? 5 : 
 const STDERR_KEPT = 20_000;
 const REPORTS = /(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|ASSERT|assertion)/i;
 
-/** A limit, as long as this binary needs. Limits are for what ought to come; tests wait for the thing itself. */
-export const within = (ms) => ms * SLOW;
+const PATIENCE_MS = 60_000; // less than what the server itself has for idle connections
+export const isSlow = SLOW > 1; // to do less of what is much
+
+/**
+ * A limit for what ought to come, where `ms` are what it takes at most: so long that it is not the machine's fault, since
+ * only a test that fails waits to its end. Nothing is shown by what comes within it; a test that is about how long
+ * something takes compares that with the longer time that it would take otherwise.
+ */
+export const within = (ms) => Math.max(ms * SLOW, PATIENCE_MS);
 
 const directories = new Set();
 const servers = new Set();
