@@ -341,8 +341,9 @@ static void a_user_takes_at_most_64_bytes_and_the_id(void **state)
         for (uint32_t i = 1; i <= 20000; i++) {
             snprintf(id, sizeof id, "%0*u", (int)id_bytes, i);
             presence_come(&p, str_of(id), 0, START_MS);
-            if (i < 1000)
-                continue; /* a segment is 64 buckets: a small table is a matter of bytes a room */
+            /* A segment is 64 buckets: a small table is a matter of bytes a room. Now and then, since
+             * the allocator walks over all that is free to say what is not. */
+            if (i < 1000 || i % 32 != 0) continue;
             size_t bytes = allocated_bytes() - before;
             assert_true(bytes <= (size_t)i * (PRESENCE_USER_BYTES + id_bytes));
         }
