@@ -49,10 +49,10 @@ struct link_node *edge_node(struct edge *edge, struct link_node_setup setup);
 /* Turns the loop until the condition holds. */
 #define EDGE_WAIT_FOR(edge, condition)                                                             \
     do {                                                                                           \
-        edge_limit((edge), PATIENCE_MS);                                                         \
+        edge_limit((edge), PATIENCE_MS);                                                           \
         while (!(condition) && !(edge)->is_over_limit) uv_run(&(edge)->loop, UV_RUN_ONCE);         \
         uv_timer_stop(&(edge)->limit);                                                             \
-        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);        \
+        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);               \
     } while (false)
 
 /* From now on, is_over_limit is told after so long. */

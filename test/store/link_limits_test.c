@@ -16,10 +16,10 @@
 /* Turns the loop without end: nothing in it need wake it. */
 #define SPIN_UNTIL(edge, condition)                                                                \
     do {                                                                                           \
-        edge_limit((edge), PATIENCE_MS);                                                         \
+        edge_limit((edge), PATIENCE_MS);                                                           \
         while (!(condition) && !(edge)->is_over_limit) uv_run(&(edge)->loop, UV_RUN_NOWAIT);       \
         uv_timer_stop(&(edge)->limit);                                                             \
-        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);        \
+        if (!(condition)) fail_msg("%s: not within %d ms", #condition, PATIENCE_MS);               \
     } while (false)
 
 /* --- peers by hand --------------------------------------------------------------------------- */
