@@ -113,7 +113,8 @@ void note_drop(struct note *note)
     switch (note->kind) {
     case NOTE_FRAME: frame_unref(note->frame); break;
     case NOTE_RECORD: free(note->record); break;
-    case NOTE_LEAVE: free(note->user); break;
+    case NOTE_LEAVE:
+    case NOTE_LEAVE_AHEAD: free(note->user); break;
     case NOTE_CALL:
     case NOTE_RESTART:
     case NOTE_ONLINE: break;

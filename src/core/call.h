@@ -151,7 +151,8 @@ enum note_kind {
     NOTE_RESTART, /* list starts anew behind position: the store lost its newest part */
     NOTE_ONLINE,  /* count */
     NOTE_RECORD,  /* record: owned, the room's settings or state changed */
-    NOTE_LEAVE,   /* user: owned text; forget this user, answer its polls */
+    NOTE_LEAVE, /* user: owned text; the hub has let go of them: forget them, answer their polls */
+    NOTE_LEAVE_AHEAD, /* the same, but the hub had not heard of them from this worker yet */
 };
 
 struct note {

@@ -105,9 +105,9 @@ void hub_presence(struct hub_room *room, struct call *call)
 }
 
 /* False: the worker's queue is full, and it holds the user until their linger is over. */
-static bool tell_leave(struct hub_sub *sub, struct str user)
+static bool tell_leave(struct hub_sub *sub, enum note_kind kind, struct str user)
 {
-    struct note note = {.kind = NOTE_LEAVE, .sub = sub->handle, .user = xmalloc(user.len + 1)};
+    struct note note = {.kind = kind, .sub = sub->handle, .user = xmalloc(user.len + 1)};
     memcpy(note.user, user.ptr, user.len);
     note.user[user.len] = '\0';
     if (hub_note(sub->room->hub, sub->worker, &note)) return true;
@@ -115,7 +115,8 @@ static bool tell_leave(struct hub_sub *sub, struct str user)
     return false;
 }
 
-/* Where it cannot be told the user stays: that worker would not say again that they are here. */
+/* Where it cannot be told the user stays: that worker would not say again that they are here. Workers
+ * that have not named the user may be about to, so they are told as well. */
 void hub_leave(struct hub_room *room, struct call *call)
 {
     struct str user = call->message.from;
@@ -123,7 +124,8 @@ void hub_leave(struct hub_room *room, struct call *call)
     LIST_FOREACH (node, &room->subs) {
         struct hub_sub *sub = CONTAINER_OF(node, struct hub_sub, node);
         uint64_t bit = 1ull << sub->worker;
-        if ((told & bit) != 0 && !tell_leave(sub, user)) told &= ~bit;
+        enum note_kind kind = (told & bit) != 0 ? NOTE_LEAVE : NOTE_LEAVE_AHEAD;
+        if (!tell_leave(sub, kind, user)) told &= ~bit;
     }
     for (uint16_t worker = 0; told != 0; worker++, told >>= 1)
         if ((told & 1) != 0) leave(room, user, worker);

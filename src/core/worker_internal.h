@@ -212,7 +212,8 @@ void worker_set_left(struct attendee *attendee, bool has_left);
 uint32_t worker_here_count(const struct worker_room *room);
 /* The room has a place for this user, by the word of the hub. */
 bool worker_is_admitted(const struct attendee *attendee);
-void worker_user_left(struct worker_room *room, struct str user); /* by POST leave */
+/* By POST leave. Where the hub did not know of them from here, it is told that they left. */
+void worker_user_left(struct worker_room *room, struct str user, bool hub_knows);
 void worker_tell_presence(struct worker *w);
 void worker_presence_told(struct worker *w, const struct call *call);
 void worker_presence_deinit(struct worker_room *room);

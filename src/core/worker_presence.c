@@ -159,20 +159,21 @@ void worker_unattend(struct waiter *waiter)
     if (--a->waiter_count == 0 && !a->has_left) begin_linger(a);
 }
 
-/* Not here any more, and the hub knows: it said so. Freed with the others whose going has been
- * told. */
+/* Not here any more. Freed with the others whose going has been told. */
 static void put_out(struct attendee *a)
 {
-    a->told = PRESENCE_LEFT;
     worker_set_left(a, true);
     wheel_cancel(&a->room->worker->attendee_wheel, &a->linger_timer);
     worker_mark_changed(a);
 }
 
-void worker_user_left(struct worker_room *room, struct str user)
+/* The hub knows, when it has let go of them. When it had not heard of them, word that they are here
+ * may be on its way, and word that they left has to follow. */
+void worker_user_left(struct worker_room *room, struct str user, bool hub_knows)
 {
     struct attendee *a = map_get(&room->attendees, user);
     if (a == NULL) return;
+    if (hub_knows) a->told = PRESENCE_LEFT;
     put_out(a);
     while (a->waiters != NULL) worker_answer_empty(a->waiters, 0);
 }
@@ -267,6 +268,7 @@ static void turn_away_all(struct worker_room *room, struct str users)
     for (struct str user; presence_read(&users, &event, &user);) {
         struct attendee *a = map_get(&room->attendees, user);
         if (a == NULL) continue;
+        a->told = PRESENCE_LEFT; /* the hub said so */
         put_out(a);
         while (a->waiters != NULL) worker_refuse(a->waiters, ERR_ROOM_FULL, FULL_RETRY_MS);
     }

@@ -121,7 +121,8 @@ void worker_room_note(struct worker *w, struct note *note)
             break;
         case NOTE_ONLINE: room->online = note->count; break;
         case NOTE_RECORD: room->record = *note->record; break;
-        case NOTE_LEAVE: worker_user_left(room, str_of(note->user)); break;
+        case NOTE_LEAVE: worker_user_left(room, str_of(note->user), true); break;
+        case NOTE_LEAVE_AHEAD: worker_user_left(room, str_of(note->user), false); break;
         case NOTE_CALL: UNREACHABLE();
         }
     }

@@ -99,6 +99,7 @@ static void hear(struct hub_heard *heard, struct note *note)
         heard->records++;
         heard->record = *note->record;
         break;
+    case NOTE_LEAVE_AHEAD: heard->leaves_ahead++; break;
     case NOTE_LEAVE:
         heard->leaves++;
         str_copy(str_of(note->user), heard->left, sizeof heard->left);

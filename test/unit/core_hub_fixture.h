@@ -15,7 +15,7 @@ struct hub_heard {
     struct list calls;                 /* home, in order */
     uint64_t high[4096], normal[4096]; /* ids of frames, in order */
     uint32_t highs, normals;
-    uint32_t onlines, records, restarts, leaves; /* notes of that kind */
+    uint32_t onlines, records, restarts, leaves, leaves_ahead; /* notes of that kind */
     uint64_t online;
     struct room_record record;
     struct list_position restart;

@@ -106,10 +106,12 @@ static void who_leaves_is_gone_from_every_worker(void **state)
 
     assert_int_equal(online(f), 0);
     assert_int_equal(f->heard[0].leaves, 0);
+    assert_int_equal(f->heard[0].leaves_ahead, 1); /* it may have them, and be about to say so */
     assert_int_equal(f->heard[1].leaves, 1);
+    assert_int_equal(f->heard[1].leaves_ahead, 0);
     assert_string_equal(f->heard[2].left, "alice");
     assert_int_equal(f->heard[0].online, 0);
-    assert_int_equal(hub_do(f, hub_make_leave("alice")), OK); /* again, and nobody is told */
+    assert_int_equal(hub_do(f, hub_make_leave("alice")), OK); /* again, and nobody has them */
     hub_listen(f, 1);
     assert_int_equal(f->heard[1].leaves, 1);
 }

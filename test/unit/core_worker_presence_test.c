@@ -233,6 +233,38 @@ static void who_left_elsewhere_is_answered_and_forgotten(void **state)
     assert_tells(f, true, "alice");
 }
 
+/* The word that alice is here and the one that she leaves cross: the hub would keep her for the whole
+ * linger. */
+static void who_leaves_before_the_hub_knows_them_is_told_as_left(void **state)
+{
+    struct worker_fixture *f = *state;
+    uint64_t sub = open_room(f);
+    park(f, 1, "alice");
+    worker_fixture_turn(f); /* on its way */
+    struct note leave = {.kind = NOTE_LEAVE_AHEAD, .sub = sub, .user = xstrdup("alice")};
+    worker_fixture_note(f, &leave);
+    assert_tells(f, true, "alice");
+    assert_int_equal(worker_fixture_outcome(f, 1), 1);
+    assert_tells(f, false, "alice");
+    park(f, 2, "alice");
+    assert_tells(f, true, "alice");
+}
+
+/* What was not said yet need not be taken back. */
+static void who_leaves_before_they_are_told_is_never_told(void **state)
+{
+    struct worker_fixture *f = *state;
+    uint64_t sub = open_room(f);
+    park(f, 1, "bob");
+    park(f, 2, "alice"); /* waits until the word of bob is home */
+    struct note leave = {.kind = NOTE_LEAVE_AHEAD, .sub = sub, .user = xstrdup("alice")};
+    worker_fixture_note(f, &leave);
+    assert_tells(f, true, "bob");
+    worker_fixture_turn(f);
+    assert_false(worker_fixture_has_calls(f));
+    assert_int_equal(worker_fixture_outcome(f, 2), 1);
+}
+
 static void nobody_sees_a_count_that_leaves_them_out(void **state)
 {
     struct worker_fixture *f = *state;
@@ -412,6 +444,8 @@ int main(void)
         TEST(the_oldest_of_too_many_polls_is_answered_empty),
         TEST(a_back_end_may_park_as_many_as_it_likes),
         TEST(who_left_elsewhere_is_answered_and_forgotten),
+        TEST(who_leaves_before_the_hub_knows_them_is_told_as_left),
+        TEST(who_leaves_before_they_are_told_is_never_told),
         TEST(nobody_sees_a_count_that_leaves_them_out),
         TEST(the_count_is_the_hubs),
         TEST(who_rests_is_told_and_told_to_be_back),
