@@ -36,6 +36,7 @@ struct fixture {
     bool is_late;
     uint16_t port;
     struct side client, server;
+    unsigned client_ms, server_ms; /* their time limits */
     struct tls *server_tls, *client_tls;
 };
 
@@ -102,7 +103,7 @@ static void on_connection(uv_stream_t *listener, int status)
 {
     assert_int_equal(status, 0);
     struct transport_setup setup = {
-        .tls = f.server_tls, .timeout_ms = 300, .events = &EVENTS, .arg = &f.server};
+        .tls = f.server_tls, .timeout_ms = f.server_ms, .events = &EVENTS, .arg = &f.server};
     f.server.t = transport_accept(listener, &setup);
     assert_non_null(f.server.t);
     assert_int_equal(f.server.opened, 0); /* not from inside the call */
@@ -129,7 +130,7 @@ static void listen_at(uint16_t port)
 
 static int set_up(void **state)
 {
-    f = (struct fixture){0};
+    f = (struct fixture){.client_ms = PATIENCE_MS, .server_ms = PATIENCE_MS};
     assert_int_equal(uv_loop_init(&f.loop), 0);
     uv_timer_init(&f.loop, &f.limit);
     listen_at(0);
@@ -159,7 +160,7 @@ static void connect_client(const char *host)
     struct transport_setup setup = {.host = host,
                                     .port = f.port,
                                     .tls = f.client_tls,
-                                    .timeout_ms = 300,
+                                    .timeout_ms = f.client_ms,
                                     .events = &EVENTS,
                                     .arg = &f.client};
     f.client.t = transport_connect(&f.loop, &setup);
@@ -366,6 +367,7 @@ static void connecting_has_a_time_limit(void **state)
         (void)!connect(full[i], (struct sockaddr *)&at, len);
     }
     f.port = ntohs(at.sin_port);
+    f.client_ms = 300;
     connect_client("127.0.0.1");
     RUN_UNTIL(f.client.closed);
     expect_why(&f.client, "300 ms");
@@ -380,6 +382,7 @@ static void the_handshake_has_a_time_limit(void **state)
     use_good_tls();
     tls_free(f.server_tls);
     f.server_tls = NULL; /* a plain peer that listens and says nothing */
+    f.client_ms = 1500;  /* so that it is connected before, on a slow machine, too */
     connect_client("127.0.0.1");
     RUN_UNTIL(f.client.closed);
     expect_why(&f.client, "handshake");
@@ -391,6 +394,7 @@ static void a_peer_that_begins_no_handshake_is_closed(void **state)
     use_good_tls();
     tls_free(f.client_tls);
     f.client_tls = NULL;
+    f.server_ms = 300;
     connect_client("127.0.0.1");
     RUN_UNTIL(f.server.closed && f.client.closed);
     expect_why(&f.server, "handshake");
