@@ -41,7 +41,7 @@ workloads=${WORKLOADS:-1k 10k busy rooms one single parked}
 systems=${SYSTEMS:-floor nchan stoa-off stoa-on stoa-memory}
 
 has_pace() {
-    "$STOA_BIN" serve --help | grep -q -- ' --pace$'
+    [[ $("$STOA_BIN" serve --help) == *" --pace"* ]] # not by grep -q, which may end before the other end of its pipe
 }
 
 # Whether this system is there, and has a part in this workload.
