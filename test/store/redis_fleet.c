@@ -231,7 +231,7 @@ void redis_fleet_resume(struct redis_fleet *f, size_t at)
 /* NULL: no answer. */
 static redisReply *ask_once(struct redis_fleet *f, size_t at, const char *format, va_list args)
 {
-    struct timeval limit = {.tv_sec = 5};
+    struct timeval limit = {.tv_sec = PATIENCE_MS / 1000};
     redisContext *ctx = redisConnectWithTimeout("127.0.0.1", f->servers[at].port, limit);
     redisReply *reply = NULL;
     if (ctx != NULL && ctx->err == 0) {

@@ -98,6 +98,21 @@ static void nodes_of_one_version_share_it(void **state)
     assert_int_equal(COUNTED(&two.client, library_loads_total), 0);
 }
 
+static bool has_library(size_t at, const struct version *v)
+{
+    redisReply *list = redis_fleet_ask(&fleet, at, "FUNCTION LIST LIBRARYNAME %s", v->library.name);
+    bool found = list->elements == 1;
+    freeReplyObject(list);
+    return found;
+}
+
+/* Replication takes its time. */
+static void wait_for_library(size_t at, struct version *v)
+{
+    for (int ms = 0; !has_library(at, v) && ms < PATIENCE_MS; ms += 20)
+        redis_client_run_for(&v->client, 20);
+}
+
 static void a_replica_that_is_promoted_has_both(void **state)
 {
     redis_fleet_start_single(&fleet, NULL);
@@ -106,6 +121,8 @@ static void a_replica_that_is_promoted_has_both(void **state)
     version_start(&two, "two");
     expect_answer(&one, true, "one");
     expect_answer(&two, true, "two");
+    wait_for_library(replica, &one);
+    wait_for_library(replica, &two);
     redis_fleet_tell(&fleet, replica, "REPLICAOF NO ONE");
     redisReply *who = redis_fleet_ask(&fleet, replica, "FCALL %s_who 1 k", one.library.name);
     assert_string_equal(who->str, "one");
