@@ -223,6 +223,17 @@ void hub_append_elsewhere(struct hub_fixture *f, enum list_kind list)
     hub_append_body(f, list, STR("1"));
 }
 
+void hub_come(struct hub_fixture *f, int from, int to)
+{
+    struct call *call = hub_make_call(CALL_PRESENCE, 0);
+    char user[16];
+    for (int i = from; i < to; i++) {
+        snprintf(user, sizeof user, "u%d", i);
+        presence_write(&call->text, PRESENCE_CAME, str_of(user));
+    }
+    assert_int_equal(hub_do(f, call), OK);
+}
+
 struct call *hub_make_leave(const char *user)
 {
     struct message message = {.from = str_of(user)};

@@ -69,5 +69,7 @@ void hub_create_elsewhere(struct hub_fixture *f, const struct store_tail known[L
 /* A call that a viewer would cause. */
 struct call *hub_make_append(const char *user, enum list_kind list, const char *body);
 struct call *hub_make_leave(const char *user);
+/* Users "u<from>" to "u<to - 1>" come at worker 0. */
+void hub_come(struct hub_fixture *f, int from, int to);
 
 #endif

@@ -54,17 +54,6 @@ void hub_name_elsewhere(struct hub_fixture *f, const char *node, int from, int t
     }
 }
 
-void hub_come(struct hub_fixture *f, int from, int to)
-{
-    struct call *call = hub_make_call(CALL_PRESENCE, 0);
-    char user[16];
-    for (int i = from; i < to; i++) {
-        snprintf(user, sizeof user, "u%d", i);
-        presence_write(&call->text, PRESENCE_CAME, str_of(user));
-    }
-    assert_int_equal(hub_do(f, call), OK);
-}
-
 uint64_t hub_told(struct hub_fixture *f)
 {
     hub_listen(f, 0);

@@ -14,7 +14,5 @@ uint64_t hub_told(struct hub_fixture *f);
 void hub_put_elsewhere(struct hub_fixture *f, const char *node, struct store_present user);
 /* Another node names users "e<from>" to "e<to - 1>". */
 void hub_name_elsewhere(struct hub_fixture *f, const char *node, int from, int to, bool is_gone);
-/* Users "u<from>" to "u<to - 1>" come here. */
-void hub_come(struct hub_fixture *f, int from, int to);
 
 #endif

@@ -47,17 +47,6 @@ static void pass_to(struct hub_fixture *f, int64_t at_ms)
     hub_pass(f, at_ms - f->now_ms);
 }
 
-static void come(struct hub_fixture *f, int from, int to)
-{
-    struct call *call = hub_make_call(CALL_PRESENCE, 0);
-    char user[16];
-    for (int i = from; i < to; i++) {
-        snprintf(user, sizeof user, "u%d", i);
-        presence_write(&call->text, PRESENCE_CAME, str_of(user));
-    }
-    assert_int_equal(hub_do(f, call), OK);
-}
-
 static void who_comes_is_counted_soon_and_once(void **state)
 {
     struct hub_fixture *f = *state;
@@ -79,7 +68,7 @@ static void a_room_has_one_batch_in_five_seconds(void **state)
     struct hub_fixture *f = *state;
 
     for (int i = 0; i < 100; i++) { /* one in 200 ms, for 20 s */
-        come(f, i, i + 1);
+        hub_come(f, i, i + 1);
         hub_pass(f, 200);
     }
     hub_pass(f, HUB_VIEWERS_FLUSH_MS);
@@ -91,7 +80,7 @@ static void who_stays_enters_each_new_bucket(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 10);
+    hub_come(f, 0, 10);
     pass_to(f, BUCKET_MS + 2 * MINUTE_MS);
     hub_tell_presence(f, false, "u0");
     hub_tell_presence(f, false, "u1");
@@ -108,7 +97,7 @@ static void who_leaves_as_a_bucket_begins_was_in_it(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 3);
+    hub_come(f, 0, 3);
     pass_to(f, NEXT_MS - 1);
     f->now_ms = NEXT_MS + 50; /* no tick between */
     hub_tell_presence(f, false, "u0");
@@ -120,10 +109,10 @@ static void who_comes_as_a_bucket_begins_is_in_that_one_alone(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 3);
+    hub_come(f, 0, 3);
     pass_to(f, NEXT_MS - 1);
     f->now_ms = NEXT_MS + 50;
-    come(f, 5, 6);
+    hub_come(f, 5, 6);
     pass_to(f, NEXT_MS + HUB_VIEWERS_FLUSH_MS);
     assert_int_equal(bucket(f, BUCKET_MS), 3);
     assert_int_equal(bucket(f, NEXT_MS), 4);
@@ -134,7 +123,7 @@ static void a_large_room_goes_over_in_turns(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 9500);
+    hub_come(f, 0, 9500);
     pass_to(f, NEXT_MS - 1);
     while (f->now_ms < NEXT_MS + HUB_SPREAD_MS + 2) {
         f->now_ms++;
@@ -178,7 +167,7 @@ static void many_are_named_in_parts(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 3000);
+    hub_come(f, 0, 3000);
     hub_pass(f, HUB_VIEWERS_GATHER_MS + 10);
     assert_int_equal(life(f), 3000);
     assert_int_equal(f->stub->adds, 3);
@@ -189,7 +178,7 @@ static void too_many_to_name_go_as_a_sketch(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 20000);
+    hub_come(f, 0, 20000);
     hub_pass(f, HUB_VIEWERS_GATHER_MS + 10);
     assert_int_equal(f->stub->adds, 0);
     assert_int_equal(f->stub->merges, 1);
@@ -206,11 +195,11 @@ static void what_the_store_fails_is_given_again(void **state)
     struct hub_fixture *f = *state;
 
     f->stub->is_down = true;
-    come(f, 0, 2000);
+    hub_come(f, 0, 2000);
     hub_pass(f, 3 * HUB_COUNTING_RETRY_MS);
     assert_true(counter_get(&hub_metrics(f->hub)->viewers_failed_total) >= 2);
     assert_int_equal(counter_get(&hub_metrics(f->hub)->viewers_total), 0);
-    come(f, 2000, 2010);
+    hub_come(f, 2000, 2010);
     hub_pass(f, HUB_VIEWERS_FLUSH_MS);
     assert_int_equal(counter_get(&hub_metrics(f->hub)->viewers_waiting), 1); /* the next gathers */
     f->stub->is_down = false;
@@ -237,7 +226,7 @@ static void a_part_that_fails_is_given_again_alone(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 3000);
+    hub_come(f, 0, 3000);
     f->stub->fail_call = f->stub->calls + 2;
     hub_pass(f, HUB_VIEWERS_GATHER_MS + 10);
     hub_pass(f, HUB_COUNTING_RETRY_MS + 10);
@@ -251,7 +240,7 @@ static void a_store_that_stays_away_is_given_up_on(void **state)
     struct hub_fixture *f = *state;
 
     f->stub->is_stalled = true;
-    come(f, 0, 9000);
+    hub_come(f, 0, 9000);
     for (int i = 1; i < 1000; i++) { /* a batch for each bucket */
         if (counter_get(&hub_metrics(f->hub)->viewers_dropped_total) > 0) break;
         f->now_ms += VIEWERS_BUCKET_MS;
@@ -307,11 +296,11 @@ static void a_stop_gives_the_store_all_that_there_is(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 5000);
+    hub_come(f, 0, 5000);
     hub_pass(f, HUB_VIEWERS_GATHER_MS - 1);
     f->stub->is_stalled = true; /* some of it is under way */
     hub_pass(f, 10);
-    come(f, 5000, 5010);
+    hub_come(f, 5000, 5010);
     hub_flush(f->hub, f->now_ms);
     assert_int_equal(f->stub->adds, 6);
     assert_int_equal(stored(f), 5010);
@@ -321,10 +310,10 @@ static void a_stop_with_calls_under_way_leaks_nothing(void **state)
 {
     struct hub_fixture *f = *state;
 
-    come(f, 0, 5000);
+    hub_come(f, 0, 5000);
     f->stub->is_stalled = true;
     hub_pass(f, HUB_VIEWERS_GATHER_MS + 1);
-    come(f, 0, 20);
+    hub_come(f, 0, 20);
     hub_flush(f->hub, f->now_ms);
 }
 
@@ -345,7 +334,7 @@ static void a_room_tells_how_many_it_has_had(void **state)
     struct hub_fixture *f = *state;
 
     assert_int_equal(unique_of_room(f), 0);
-    come(f, 0, 3);
+    hub_come(f, 0, 3);
     assert_int_equal(unique_of_room(f), 3); /* whoever is here was here */
     hub_pass(f, HUB_VIEWERS_GATHER_MS + 1);
     hub_tell_presence(f, false, "u0");
@@ -366,7 +355,7 @@ static void with_counting_off_nothing_is_gathered_nor_told(void **state)
 
     hub_create_room(f);
     hub_subscribe(f, 0);
-    come(f, 0, 3);
+    hub_come(f, 0, 3);
     hub_append(f, LIST_NORMAL);
     pass_to(f, NEXT_MS + MINUTE_MS);
     hub_flush(f->hub, f->now_ms);

@@ -8,17 +8,24 @@ static void small_capacity(struct worker *w, uint32_t capacity)
     w->allowance = (struct bucket){0};
 }
 
-static uint64_t open_other(struct worker_fixture *f, struct str name)
+/* Gives the handle of the waiter. */
+static uint64_t park_at(struct worker_fixture *f, const struct cursor *cursor, struct str name,
+                        uint64_t exchange)
 {
-    struct cursor cursor = worker_fixture_cursor(name, 0, 0);
     char text[CURSOR_TEXT_LEN];
-    cursor_encode(&cursor, text);
+    cursor_encode(cursor, text);
     struct poll poll = {.room = name,
                         .since = str_make(text, sizeof text),
                         .limit = 50,
                         .timeout_ms = 25000,
-                        .exchange = 0};
-    uint64_t waiter = worker_fixture_poll_as(f, &poll);
+                        .exchange = exchange};
+    return worker_fixture_poll_as(f, &poll);
+}
+
+static uint64_t open_other(struct worker_fixture *f, struct str name)
+{
+    struct cursor cursor = worker_fixture_cursor(name, 0, 0);
+    uint64_t waiter = park_at(f, &cursor, name, 0);
     uint64_t sub = worker_fixture_ready(f, 1, 1);
     worker_cancel(f->worker, waiter, f->now_ms);
     return sub;
@@ -27,14 +34,7 @@ static uint64_t open_other(struct worker_fixture *f, struct str name)
 static uint64_t poll_other(struct paced_room *room, struct str name, uint64_t normal)
 {
     struct cursor cursor = worker_fixture_cursor(name, 1, normal);
-    char text[CURSOR_TEXT_LEN];
-    cursor_encode(&cursor, text);
-    struct poll poll = {.room = name,
-                        .since = str_make(text, sizeof text),
-                        .limit = 50,
-                        .timeout_ms = 25000,
-                        .exchange = ++room->exchange};
-    worker_fixture_poll_as(room->f, &poll);
+    park_at(room->f, &cursor, name, ++room->exchange);
     return room->exchange;
 }
 
