@@ -106,16 +106,9 @@ static int use_credentials(struct exchange *x, struct str credentials, const cha
     return x->who.expires_ms <= x->now_ms ? ERR_TOKEN_EXPIRED : OK;
 }
 
-static const struct app *anonymous_app(const struct apps *apps)
-{
-    for (size_t i = 0; i < apps->count; i++)
-        if (apps->app[i].anonymous) return &apps->app[i];
-    return NULL;
-}
-
 static int be_anonymous(struct exchange *x)
 {
-    const struct app *app = anonymous_app(x->api->apps);
+    const struct app *app = apps_anonymous(x->api->apps);
     if (app == NULL) return ERR_UNAUTHORIZED;
     x->who = (struct identity){.app = app,
                                .generation = x->api->apps->generation,
@@ -146,14 +139,19 @@ static uint64_t scramble(uint64_t x)
     return x ^ (x >> 31);
 }
 
-static void name_anonymous(struct exchange *x)
+struct str anonymous_name(uint64_t number, char ret[LIMIT_USER_ID + 1])
 {
     static const char letters[] = "abcdefghjkmnpqrstuvwxyz23456789x";
     char name[] = "anon-........";
-    if (x->conn->anonymous == 0) x->conn->anonymous = scramble(++x->api->next_anonymous) | 1;
-    uint64_t number = x->conn->anonymous;
     for (int i = 5; i < 13; i++, number >>= 5) name[i] = letters[number & 31];
-    memcpy(x->who.user, name, sizeof name);
+    memcpy(ret, name, sizeof name);
+    return str_make(ret, sizeof name - 1);
+}
+
+static void name_anonymous(struct exchange *x)
+{
+    if (x->conn->anonymous == 0) x->conn->anonymous = scramble(++x->api->next_anonymous) | 1;
+    anonymous_name(x->conn->anonymous, x->who.user);
     x->is_anonymous = true;
 }
 
@@ -201,16 +199,21 @@ bool exchange_require(struct exchange *x, enum role role)
     return false;
 }
 
-struct str exchange_room_key(const struct exchange *x, char ret[LIMIT_ROOM_KEY + 1])
+struct str room_key_of(const struct app *app, struct str room, char ret[LIMIT_ROOM_KEY + 1])
 {
-    struct str app = str_of(x->who.app->name), room = buf_str(&x->text->room);
-    size_t len = app.len + 1 + room.len;
+    struct str name = str_of(app->name);
+    size_t len = name.len + 1 + room.len;
     ASSERT(len <= LIMIT_ROOM_KEY);
-    memcpy(ret, app.ptr, app.len);
-    ret[app.len] = '/';
-    if (room.len > 0) memcpy(ret + app.len + 1, room.ptr, room.len);
+    memcpy(ret, name.ptr, name.len);
+    ret[name.len] = '/';
+    if (room.len > 0) memcpy(ret + name.len + 1, room.ptr, room.len);
     ret[len] = '\0';
     return str_make(ret, len);
+}
+
+struct str exchange_room_key(const struct exchange *x, char ret[LIMIT_ROOM_KEY + 1])
+{
+    return room_key_of(x->who.app, buf_str(&x->text->room), ret);
 }
 
 bool exchange_query_u64(struct exchange *x, const char *name, uint64_t min, uint64_t max,

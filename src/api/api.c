@@ -219,15 +219,17 @@ static uint8_t find_origin(struct api *api, struct str origin)
 }
 
 uint64_t api_request(struct api *api, struct api_conn *conn, uint64_t exchange,
-                     const struct http_request *request, int64_t now_ms)
+                     const struct http_request *request, struct str wire, int64_t now_ms)
 {
     struct exchange x = {.api = api,
                          .conn = conn,
                          .handle = exchange,
                          .request = request,
+                         .wire = wire,
                          .now_ms = now_ms,
                          .text = &api->text};
     text_each(&api->text, buf_clear);
+    conn->repeat.len = 0;
     x.form.keep_alive = request->keep_alive && !worker_is_draining(api->worker);
     x.form.head_only = request->method == HTTP_HEAD;
     x.form.origin = request->origin.len > 0 ? find_origin(api, request->origin) : 0;

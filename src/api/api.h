@@ -17,11 +17,23 @@
 
 struct api;
 
-/* What the api keeps per connection: 24 bytes, zeroed at first. */
+/* The poll that a connection sent last, for when it comes again (repeat.c). */
+struct api_repeat {
+    uint64_t tag;     /* keyed hash of the request without its cursor */
+    uint16_t len;     /* of the request; 0: none is kept */
+    uint16_t since_at;
+    uint16_t user_at; /* where the request names the user, with user_len > 0 */
+    uint8_t user_len, room_len;
+    uint8_t limit, timeout_s, variant;
+    bool has_identity; /* it showed the credentials of api_conn.identity */
+};
+
+/* What the api keeps per connection: 48 bytes, zeroed at first. */
 struct api_conn {
     struct identity *identity; /* a reference; NULL until credentials were verified */
     uint64_t anonymous;        /* number of the anonymous user of this connection, 0: none yet */
-    bool is_ops;               /* came in on the operators' listener */
+    struct api_repeat repeat;
+    bool is_ops; /* came in on the operators' listener */
 };
 
 struct api_out {
@@ -49,10 +61,16 @@ extern const struct worker_ops api_worker_ops;
 void api_set_worker(struct api *api, struct worker *worker);
 /* A new snapshot; a reference of its own is taken. */
 void api_set_apps(struct api *api, struct apps *apps);
-/* The request is borrowed for the time of the call. Returns the handle of a waiting poll, for
+/* The request is borrowed for the time of the call, as is `wire`: its bytes, where all of them came
+ * in one piece and nothing else with them, else STR_NONE. Returns the handle of a waiting poll, for
  * worker_cancel(), or 0. */
 uint64_t api_request(struct api *api, struct api_conn *conn, uint64_t exchange,
-                     const struct http_request *request, int64_t now_ms);
+                     const struct http_request *request, struct str wire, int64_t now_ms);
+/* Whether these bytes are the poll that this connection sent last, with another cursor; then it is
+ * not read as a request but given to worker_poll(), with the exchange filled in. Its strings are
+ * borrowed from `wire`, and from the api until the next call. */
+bool api_repeats(struct api *api, const struct api_conn *conn, struct str wire, int64_t now_ms,
+                 struct poll *ret_poll);
 /* A request that could not be read: answers it, and closes. */
 void api_refuse(struct api *api, uint64_t exchange, int err);
 void api_conn_deinit(struct api *api, struct api_conn *conn);

@@ -58,6 +58,13 @@ const struct app *apps_by_name(const struct apps *apps, struct str name)
     return NULL;
 }
 
+const struct app *apps_anonymous(const struct apps *apps)
+{
+    for (size_t i = 0; i < apps->count; i++)
+        if (apps->app[i].anonymous) return &apps->app[i];
+    return NULL;
+}
+
 struct str app_shared_secret(const struct app *app)
 {
     return str_of(app->secret[0] != '\0' ? app->secret : app->keys[0]);

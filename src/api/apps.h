@@ -46,6 +46,8 @@ struct apps *apps_new_dev(uint64_t generation);
 const struct app *apps_by_name(const struct apps *apps, struct str name);
 /* Compares with every key of every app in constant time. NULL: none. */
 const struct app *apps_by_key(const struct apps *apps, struct str key);
+/* The app of those who show no credentials. NULL: none. */
+const struct app *apps_anonymous(const struct apps *apps);
 /* What every node that serves the app knows, and nobody whom the app does not trust: the secret, or
  * where there is none the first key. Borrowed from the app. */
 struct str app_shared_secret(const struct app *app);

@@ -30,6 +30,8 @@ struct api {
     /* Origins that answers may name, so that a waiter remembers one in six bits. Only grows. */
     char *origins[LIMIT_CORS_ORIGINS];
     uint32_t origin_count;
+    /* Strings of the poll that repeats at the moment. */
+    char poll_room[LIMIT_ROOM_KEY + 1], poll_user[LIMIT_USER_ID + 1];
 };
 
 /* How an answer is written; fits the 8 bits that a waiter keeps of it. */
@@ -44,6 +46,7 @@ struct exchange {
     struct api_conn *conn;
     uint64_t handle;
     const struct http_request *request;
+    struct str wire; /* the request's bytes, or STR_NONE */
     int64_t now_ms;
     struct answer_form form;
     struct identity who; /* filled by exchange_identify() */
@@ -77,7 +80,10 @@ void identity_unref(struct api *api, struct identity *identity); /* NULL is fine
 /* May this identity act in this room, in this role? false: answered already. */
 bool exchange_require(struct exchange *x, enum role role);
 /* The key "app/room". */
+struct str room_key_of(const struct app *app, struct str room, char ret[LIMIT_ROOM_KEY + 1]);
 struct str exchange_room_key(const struct exchange *x, char ret[LIMIT_ROOM_KEY + 1]);
+/* The name of a connection's anonymous user. */
+struct str anonymous_name(uint64_t number, char ret[LIMIT_USER_ID + 1]);
 /* Reads an integer of the query; false: answered already. */
 bool exchange_query_u64(struct exchange *x, const char *name, uint64_t min, uint64_t max,
                         uint64_t *ret);
@@ -88,6 +94,8 @@ bool exchange_call(struct exchange *x, struct call *call);
 void messages_get(struct exchange *x);  /* messages.c: the poll, history */
 void messages_post(struct exchange *x); /* send.c */
 void messages_post_done(struct api *api, struct call *call);
+/* Keeps a poll of the exchange's connection, for api_repeats(); before it is answered. */
+void repeat_keep(struct exchange *x, const struct poll *poll); /* repeat.c */
 /* The wire form of a poll's answer. */
 struct blob *messages_render(struct api *api, const struct answer *answer, struct answer_form form);
 void messages_history_done(struct api *api, struct call *call);

@@ -55,6 +55,7 @@ static void poll_room(struct exchange *x, struct str since, uint32_t limit)
                         .timeout_ms = (uint32_t)timeout_s * 1000,
                         .exchange = x->handle,
                         .variant = form_pack(x->form)};
+    repeat_keep(x, &poll);
     x->waiter = worker_poll(x->api->worker, &poll, x->now_ms);
 }
 

@@ -60,12 +60,11 @@ bool percent_decode(struct str text, bool plus, struct buf *ret)
     return true;
 }
 
-/* The first value of that name, as sent. */
-static bool find_value(struct str query, struct str name, struct str *ret)
+bool query_find(struct str query, struct str name, struct str *ret_value)
 {
     while (query.len > 0) {
         struct str pair = str_split(query, '&', &query);
-        if (str_eq(str_split(pair, '=', ret), name)) return true;
+        if (str_eq(str_split(pair, '=', ret_value), name)) return true;
     }
     return false;
 }
@@ -73,7 +72,7 @@ static bool find_value(struct str query, struct str name, struct str *ret)
 int query_get(struct str query, struct str name, struct buf *ret)
 {
     struct str value;
-    if (!find_value(query, name, &value)) return ERR_NOT_FOUND;
+    if (!query_find(query, name, &value)) return ERR_NOT_FOUND;
     return percent_decode(value, true, ret) ? 0 : ERR_BAD_REQUEST;
 }
 
@@ -91,7 +90,7 @@ int query_get_u64(struct str query, struct str name, uint64_t min, uint64_t max,
     struct str text;
     uint64_t value;
 
-    if (!find_value(query, name, &text)) return 0;
+    if (!query_find(query, name, &text)) return 0;
     if (!str_parse_u64(text, &value) && !parse_escaped_u64(text, &value)) return ERR_BAD_REQUEST;
     if (value < min || value > max) return ERR_BAD_REQUEST;
     *ret = value;

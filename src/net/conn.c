@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "net/node.h"
 
-_Static_assert(sizeof(struct conn) == 88, "docs/performance.md counts it");
+_Static_assert(sizeof(struct conn) == 112, "docs/performance.md counts it");
 
 static void set_state(struct conn *c, enum conn_state state)
 {
@@ -146,7 +146,7 @@ static void linger(struct net_worker *nw, struct conn *c)
     }
     set_state(c, CONN_LINGERING);
     drop_work(nw, c);
-    watch(nw, c, POLLER_IN);
+    watch(nw, c, POLLER_IN | POLLER_EDGE);
     set_deadline(nw, c, LINGER_MS);
 }
 
@@ -252,20 +252,46 @@ static void say_continue(const struct conn *c)
     (void)try_send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
+static void begin_exchange(struct net_worker *nw, struct conn *c)
+{
+    no_deadline(c);
+    set_state(c, CONN_ANSWERING);
+    counter_add(&nw->metrics.requests_total, 1);
+}
+
+/* The poll of an exchange that was begun waits, or it was answered (0), and the connection may be
+ * gone. */
+static void keep_waiter(struct net_worker *nw, uint64_t exchange, uint64_t waiter)
+{
+    struct conn *c = waiter != 0 ? slots_get(&nw->conns, exchange) : NULL;
+    if (c != NULL) c->waiter = waiter;
+}
+
 /* The reader goes back to the pool: a parked poll has none. */
-static void begin_exchange(struct net_worker *nw, struct conn *c, struct http_reader *reader)
+static void take_request(struct net_worker *nw, struct conn *c, struct http_reader *reader,
+                         struct str wire)
 {
     uint64_t handle = c->handle;
     if (c->work != NULL) c->work->reader = NULL;
     if (!has_ahead(c)) drop_work(nw, c);
-    no_deadline(c);
-    set_state(c, CONN_ANSWERING);
-    counter_add(&nw->metrics.requests_total, 1);
+    begin_exchange(nw, c);
     uint64_t waiter =
-        api_request(nw->api, &c->api, handle, http_reader_request(reader), nw->now_ms);
+        api_request(nw->api, &c->api, handle, http_reader_request(reader), wire, nw->now_ms);
     net_worker_give_reader(nw, reader);
-    c = waiter != 0 ? slots_get(&nw->conns, handle) : NULL;
-    if (c != NULL) c->waiter = waiter;
+    keep_waiter(nw, handle, waiter);
+}
+
+/* False: these bytes have to be read. */
+static bool take_repeated(struct net_worker *nw, struct conn *c, struct str wire)
+{
+    struct poll poll;
+    if (c->state != CONN_IDLE || !api_repeats(nw->api, &c->api, wire, nw->now_ms, &poll))
+        return false;
+    poll.exchange = c->handle;
+    begin_exchange(nw, c);
+    counter_add(&nw->metrics.requests_repeated_total, 1);
+    keep_waiter(nw, poll.exchange, worker_poll(nw->worker, &poll, nw->now_ms));
+    return true;
 }
 
 static void fail(struct net_worker *nw, struct conn *c, struct http_reader *reader)
@@ -295,7 +321,7 @@ static struct http_reader *reader_of(struct net_worker *nw, const struct conn *c
 
 /* May free the connection. */
 static void go_on(struct net_worker *nw, struct conn *c, struct http_reader *reader,
-                  enum http_result result)
+                  enum http_result result, struct str wire)
 {
     switch (result) {
     case HTTP_MORE: read_on(nw, c, reader); return;
@@ -304,7 +330,7 @@ static void go_on(struct net_worker *nw, struct conn *c, struct http_reader *rea
         say_continue(c);
         return;
     case HTTP_FAILED: fail(nw, c, reader); return;
-    case HTTP_COMPLETE: begin_exchange(nw, c, reader); return;
+    case HTTP_COMPLETE: take_request(nw, c, reader, wire); return;
     }
 }
 
@@ -318,10 +344,12 @@ static void take_bytes(struct net_worker *nw, struct conn *c, struct str bytes)
         keep_ahead(nw, c, bytes);
         return;
     }
+    if (take_repeated(nw, c, bytes)) return;
     struct http_reader *reader = reader_of(nw, c);
+    bool is_whole = c->state == CONN_IDLE;
     enum http_result result = http_reader_feed(reader, bytes, &used);
     if (result == HTTP_COMPLETE) keep_ahead(nw, c, str_make(bytes.ptr + used, bytes.len - used));
-    go_on(nw, c, reader, result);
+    go_on(nw, c, reader, result, is_whole && used == bytes.len ? bytes : STR_NONE);
 }
 
 void conn_continue(struct net_worker *nw, struct conn *c)
@@ -334,7 +362,7 @@ void conn_continue(struct net_worker *nw, struct conn *c)
     struct http_reader *reader = reader_of(nw, c);
     enum http_result result = http_reader_feed(reader, ahead, &used);
     pass_ahead(c, result == HTTP_COMPLETE ? used : ahead.len);
-    go_on(nw, c, reader, result);
+    go_on(nw, c, reader, result, STR_NONE);
     c = slots_get(&nw->conns, handle);
     if (c == NULL || c->state == CONN_LINGERING || c->has_ended) return;
     if (ahead_len(c) < LIMIT_PIPELINE_BYTES) watch(nw, c, c->watched | POLLER_IN);
@@ -354,9 +382,13 @@ static void on_end(struct net_worker *nw, struct conn *c)
     watch(nw, c, (uint8_t)(c->watched & ~POLLER_IN));
 }
 
-static void read_some(struct net_worker *nw, struct conn *c)
+/* One chunk a turn. Where more may be left it is reported again: a short read has emptied the
+ * socket, but for the end of the stream. */
+static void read_some(struct net_worker *nw, struct conn *c, bool is_last)
 {
     ssize_t got = recv(c->fd, nw->read_chunk, READ_CHUNK, 0);
+    bool is_more = got == READ_CHUNK || (got > 0 && is_last) || (got < 0 && errno == EINTR);
+    if (is_more) poller_change(&nw->poller, c->fd, c->handle, c->watched);
     if (got > 0) {
         counter_add(&nw->metrics.bytes_in_total, (uint64_t)got);
         take_bytes(nw, c, str_make(nw->read_chunk, (size_t)got));
@@ -385,7 +417,7 @@ void conn_on_events(struct net_worker *nw, uint64_t handle, uint32_t events)
     }
     if ((events & POLLER_OUT) != 0 && c->state == CONN_WRITING) write_on(nw, c);
     c = slots_get(&nw->conns, handle);
-    if (c != NULL && (events & POLLER_IN) != 0) read_some(nw, c);
+    if (c != NULL && (events & POLLER_IN) != 0) read_some(nw, c, (events & POLLER_LAST) != 0);
 }
 
 /* The beginning ------------------------------------------------------------------------------------------- */
@@ -394,12 +426,12 @@ void conn_open(struct net_worker *nw, int fd, bool is_ops)
 {
     struct conn *c = xcalloc(1, sizeof *c);
     c->fd = fd;
-    c->watched = POLLER_IN;
+    c->watched = POLLER_IN | POLLER_EDGE;
     c->api.is_ops = is_ops;
     timer_init(&c->timer);
     c->handle = slots_add(&nw->conns, c);
     counter_add(&nw->metrics.connections_total, 1);
     gauge_add(&nw->metrics.connections, 1);
     set_deadline(nw, c, node_config(nw->node)->idle_timeout_ms);
-    if (poller_add(&nw->poller, fd, c->handle, POLLER_IN) != 0) conn_close(nw, c);
+    if (poller_add(&nw->poller, fd, c->handle, c->watched) != 0) conn_close(nw, c);
 }

@@ -2,18 +2,25 @@
  *
  * Not libuv: its handle for a TCP connection is 248 bytes, several times all else that a parked
  * connection needs, and a layer on the way of each answer; and an epoll instance inside another one
- * costs a second wake for each event. Level-triggered; a descriptor is named by a number of the
+ * costs a second wake for each event. A descriptor is named by a number of the
  * caller's, never by a pointer, so an event for one that was closed in the same batch finds nothing.
- * Closing a descriptor takes it out. One thread. */
+ * Closing a descriptor takes it out. One thread.
+ *
+ * Level-triggered (epoll(7)), unless POLLER_EDGE is asked for: a level costs a second look at each
+ * socket that had an event, at the next wait, when its memory has left the cache. */
 #ifndef STOA_NET_POLLER_H
 #define STOA_NET_POLLER_H
 
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define POLLER_IN  1u
-#define POLLER_OUT 2u
-#define POLLER_END 4u /* reported always: the peer is gone, or the socket is broken */
+#define POLLER_IN   1u
+#define POLLER_OUT  2u
+#define POLLER_END  4u /* reported always: the peer is gone, or the socket is broken */
+#define POLLER_LAST 8u /* reported with POLLER_IN: behind the bytes that are there comes the end */
+/* What has been reported is not again until there is more of it, or poller_change() was called: so
+ * reading goes on until a read is short, and, after POLLER_LAST, until the end. */
+#define POLLER_EDGE 16u
 
 #define POLLER_AHEAD 2
 #define POLLER_BATCH 256 /* events in one turn, so that other work has its turn too */
@@ -29,8 +36,9 @@ typedef void poller_soon_cb(void *arg, uint64_t name);
 
 int poller_init(struct poller *p); /* negative errno */
 void poller_deinit(struct poller *p);
-/* events: POLLER_IN, POLLER_OUT, both or none. Negative errno. */
+/* events: of POLLER_IN, POLLER_OUT and POLLER_EDGE. Negative errno. */
 int poller_add(struct poller *p, int fd, uint64_t name, uint32_t events);
+/* What is there is reported, also if it was before. */
 void poller_change(struct poller *p, int fd, uint64_t name, uint32_t events);
 /* Sleeps until there are events, but no longer than timeout_ms, 0 or more; a minute at the most. */
 void poller_wait(struct poller *p, int64_t timeout_ms);
