@@ -19,8 +19,8 @@ struct api;
 
 /* The poll that a connection sent last, for when it comes again (repeat.c). */
 struct api_repeat {
-    uint64_t tag;     /* keyed hash of the request without its cursor */
-    uint16_t len;     /* of the request; 0: none is kept */
+    uint64_t tag; /* keyed hash of the request without its cursor */
+    uint16_t len; /* of the request; 0: none is kept */
     uint16_t since_at;
     uint16_t user_at; /* where the request names the user, with user_len > 0 */
     uint8_t user_len, room_len;

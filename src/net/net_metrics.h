@@ -9,7 +9,7 @@
     X(connections_total, "counter", "Connections accepted")                                        \
     X(accepts_paused_total, "counter", "Times that accepting paused at the limit of connections")  \
     X(requests_total, "counter", "Requests read")                                                  \
-    X(requests_repeated_total, "counter", "Polls that were the one before, with another cursor")     \
+    X(requests_repeated_total, "counter", "Polls that were the one before, with another cursor")   \
     X(requests_bad_total, "counter", "Requests that could not be read, and were refused")          \
     X(timeouts_header_total, "counter", "Requests that came too slowly, answered 408")             \
     X(timeouts_idle_total, "counter", "Connections closed because they were idle")                 \

@@ -144,7 +144,7 @@ static void wait_until(struct net_worker *nw, int64_t until_ms)
     int64_t wait_ms = until_ms > nw->now_ms ? until_ms - nw->now_ms : 0;
     if (wait_ms > 0) clock_now_ms(&nw->clock);
     int64_t asleep_us = nw->clock.last_us;
-    poller_wait(&nw->poller, wait_ms);
+    poller_wait(&nw->poller, wait_ms, wait_ms > 0 ? POLLER_BATCH : BUSY_EVENTS);
     nw->now_ms = clock_now_ms(&nw->clock);
     count_idle(nw, wait_ms > 0 ? nw->clock.last_us - asleep_us : 0);
 }

@@ -46,10 +46,10 @@ void poller_change(struct poller *p, int fd, uint64_t name, uint32_t events)
     ASSERT(err == 0); /* of a socket that is in, only a mistake of ours can fail */
 }
 
-void poller_wait(struct poller *p, int64_t timeout_ms)
+void poller_wait(struct poller *p, int64_t timeout_ms, int max)
 {
     int timeout = timeout_ms < WAIT_MAX_MS ? (int)timeout_ms : WAIT_MAX_MS;
-    int count = epoll_wait(p->fd, p->events, POLLER_BATCH, timeout);
+    int count = epoll_wait(p->fd, p->events, max, timeout);
     p->count = count > 0 ? count : 0; /* a signal is as good as a time-out */
 }
 

@@ -40,9 +40,10 @@ void poller_deinit(struct poller *p);
 int poller_add(struct poller *p, int fd, uint64_t name, uint32_t events);
 /* What is there is reported, also if it was before. */
 void poller_change(struct poller *p, int fd, uint64_t name, uint32_t events);
-/* Sleeps until there are events, but no longer than timeout_ms, 0 or more; a minute at the most. */
-void poller_wait(struct poller *p, int64_t timeout_ms);
-/* Reports what the wait found, at most POLLER_BATCH. Each name is told to `soon` POLLER_AHEAD events
+/* Sleeps until there are events, but no longer than timeout_ms, 0 or more; a minute at the most. Takes
+ * `max` of them, up to POLLER_BATCH. */
+void poller_wait(struct poller *p, int64_t timeout_ms, int max);
+/* Reports what the wait found. Each name is told to `soon` POLLER_AHEAD events
  * before it is reported, so that memory which has been out of use for long can be fetched meanwhile.
  */
 void poller_run(struct poller *p, poller_cb *cb, poller_soon_cb *soon, void *arg);
