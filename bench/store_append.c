@@ -190,7 +190,6 @@ struct floor {
     const struct setup *setup;
     struct sqlite_file file;
     sqlite3_stmt *sql[SQL_WRITER_COUNT];
-    sqlite3_stmt *rooms_sql[SQL_ROOM_COUNT];
     struct message *tails; /* per room: the last message */
     char *body;
     uint64_t last_id;
@@ -241,25 +240,12 @@ static void floor_add(struct floor *f, size_t number, int64_t now_ms)
     if (f->setup->has_keys) floor_key(f, (int64_t)room + 1, number, m, now_ms);
 }
 
-static void floor_tail(struct floor *f, size_t room)
-{
-    sqlite3_stmt *stmt = f->rooms_sql[SQL_ROOM_FLUSH];
-
-    sql_bind_u64(stmt, 1, room + 1);
-    sql_bind_i64(stmt, 2, LIST_NORMAL);
-    sql_bind_u64(stmt, 3, f->tails[room].id);
-    sql_bind_u64(stmt, 4, f->tails[room].ordinal);
-    must(sql_run(stmt));
-}
-
 static void floor_group(struct floor *f, size_t first, size_t count)
 {
     int64_t now_ms = clock_ms();
-    size_t rooms = count < f->setup->rooms ? count : f->setup->rooms;
 
     must(sql_run(f->sql[SQL_BEGIN]));
     for (size_t i = 0; i < count; i++) floor_add(f, first + i, now_ms);
-    for (size_t i = 0; i < rooms; i++) floor_tail(f, (first + i) % f->setup->rooms);
     must(sql_run(f->sql[SQL_COMMIT]));
 }
 
@@ -269,14 +255,6 @@ static void floor_open(struct floor *f, const char *path)
 
     if (sqlite_file_open(&f->file, path, why, sizeof(why)) != 0) die(why);
     must(sql_prepare(f->file.writer, SQLITE_WRITER_SQL, SQL_WRITER_COUNT, f->sql));
-    must(sql_prepare(f->file.writer, SQLITE_ROOMS_SQL, SQL_ROOM_COUNT, f->rooms_sql));
-    for (size_t room = 1; room <= f->setup->rooms; room++) {
-        sql_bind_u64(f->sql[SQL_TAIL_ADD], 1, room);
-        sql_bind_i64(f->sql[SQL_TAIL_ADD], 2, LIST_NORMAL);
-        sql_bind_u64(f->sql[SQL_TAIL_ADD], 3, 0);
-        sql_bind_u64(f->sql[SQL_TAIL_ADD], 4, 0);
-        must(sql_run(f->sql[SQL_TAIL_ADD]));
-    }
 }
 
 static struct result run_floor(const struct setup *setup, const char *path, size_t group)
@@ -293,7 +271,6 @@ static struct result run_floor(const struct setup *setup, const char *path, size
         floor_group(&f, first, setup->rows - first < group ? setup->rows - first : group);
     double took = seconds() - began;
     sql_finalize(f.sql, SQL_WRITER_COUNT);
-    sql_finalize(f.rooms_sql, SQL_ROOM_COUNT);
     sqlite_file_close(&f.file);
     free(f.tails);
     free(f.body);

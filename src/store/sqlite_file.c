@@ -139,6 +139,19 @@ static const char *const MIGRATIONS[] = {
     "  rooms.key AS room, datetime(at_ms / 1000, 'unixepoch') AS at, span_ms / 1000 AS span_s,"
     "  online_ms * 1.0 / span_ms AS online_avg, online_peak, joins, high, normal, uniq, node"
     "  FROM samples JOIN rooms ON rooms.id = samples.room_id;",
+    /* The newest message says where its list ends; what is left to keep is where it begins. */
+    "CREATE TABLE floors ("
+    "  room_id INTEGER NOT NULL,"
+    "  list INTEGER NOT NULL,"
+    "  trimmed INTEGER NOT NULL DEFAULT 0,"
+    "  trimmed_ordinal INTEGER NOT NULL DEFAULT 0,"
+    "  PRIMARY KEY (room_id, list)"
+    ") WITHOUT ROWID;"
+    "INSERT INTO floors SELECT room_id, list, iif(is_empty, tail, trimmed),"
+    "  iif(is_empty, ordinal, trimmed_ordinal)"
+    "  FROM (SELECT *, NOT EXISTS (SELECT 1 FROM messages WHERE messages.room_id = tails.room_id"
+    "    AND messages.list = tails.list) AS is_empty FROM tails);"
+    "DROP TABLE tails;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0])))
 

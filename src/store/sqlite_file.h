@@ -8,8 +8,8 @@
  * What is in it, for whoever opens it with sqlite3 PATH; the view `chat` is made for that:
  *
  *   rooms        one row per room: settings and state
- *   tails        per room and list: the newest id and ordinal ever given, the highest id that
- *                retention removed
+ *   floors       per room and list: the highest id and ordinal that retention removed, behind which
+ *                its messages begin; without any, the list ends there, too
  *   messages     (room_id, list, id): list 0 is high, 1 is normal; id is milliseconds << 20 | n
  *   idempotency  the keys of the last five minutes, and what they were answered
  *   probe        one row that ping writes

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "store/sqlite_history.h"
+#include "store/sqlite_rooms.h"
 
 #define READER_BATCH 32
 
@@ -17,9 +18,8 @@
 static const char *const SQL[SQL_READER_COUNT] = {
     [SQL_READ_BEGIN] = "BEGIN",
     [SQL_READ_END] = "COMMIT",
-    [SQL_READ_TAIL] =
-        "SELECT rooms.id, tail, ordinal, trimmed FROM rooms JOIN tails ON room_id = rooms.id"
-        " WHERE key = ?1 AND list = ?2",
+    [SQL_READ_TAIL] = "SELECT rooms.id, " SQLITE_TAIL ", " SQLITE_TAIL_ORDINAL ", trimmed"
+                      " FROM rooms JOIN floors ON room_id = rooms.id WHERE key = ?1 AND list = ?2",
     [SQL_READ_AFTER] = "SELECT " MESSAGE_COLUMNS " FROM messages"
                        " WHERE room_id = ?1 AND list = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
     [SQL_READ_BEFORE] = "SELECT " MESSAGE_COLUMNS " FROM messages"

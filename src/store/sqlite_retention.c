@@ -6,14 +6,14 @@
 #define SWEEP_LISTS 256 /* per second */
 
 static const char *const SQL[SQL_RETENTION_COUNT] = {
-    [SQL_TRIM_TAIL] =
-        "SELECT ordinal, trimmed, trimmed_ordinal FROM tails WHERE room_id = ?1 AND list = ?2",
+    [SQL_TRIM_TAIL] = "SELECT trimmed, trimmed_ordinal, " SQLITE_TAIL_ORDINAL
+                      " FROM floors WHERE room_id = ?1 AND list = ?2",
     [SQL_TRIM_OLDEST] = "SELECT id, ordinal FROM messages WHERE room_id = ?1 AND list = ?2"
                         " ORDER BY id LIMIT ?3",
     [SQL_TRIM_DELETE] = "DELETE FROM messages WHERE room_id = ?1 AND list = ?2 AND id <= ?3",
     [SQL_TRIM_MARK] =
-        "UPDATE tails SET trimmed = ?3, trimmed_ordinal = ?4 WHERE room_id = ?1 AND list = ?2",
-    [SQL_TRIM_NEXT] = "SELECT room_id, list FROM tails WHERE (room_id, list) > (?1, ?2)"
+        "UPDATE floors SET trimmed = ?3, trimmed_ordinal = ?4 WHERE room_id = ?1 AND list = ?2",
+    [SQL_TRIM_NEXT] = "SELECT room_id, list FROM floors WHERE (room_id, list) > (?1, ?2)"
                       " ORDER BY room_id, list LIMIT 1",
     [SQL_KEYS_PURGE] =
         "DELETE FROM idempotency WHERE (room_id, key) IN"
@@ -55,9 +55,9 @@ static int load_trim(struct sqlite_retention *r, struct trim *t)
     bind_list(stmt, t);
     int rc = sql_first(stmt);
     if (rc != SQLITE_ROW) return rc;
-    t->ordinal = sql_u64(stmt, 0);
-    t->trimmed = sql_u64(stmt, 1);
-    t->trimmed_ordinal = sql_u64(stmt, 2);
+    t->trimmed = sql_u64(stmt, 0);
+    t->trimmed_ordinal = sql_u64(stmt, 1);
+    t->ordinal = sql_u64(stmt, 2);
     sql_reset(stmt);
     return SQLITE_OK;
 }

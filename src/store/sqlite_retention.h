@@ -5,7 +5,7 @@
  * holds them up long.
  *
  *   by count   a list that an append made too long is `behind`, and trimmed in the same transaction
- *   by age     once a second a sweep walks on over the tails, SWEEP_LISTS lists at most
+ *   by age     once a second a sweep walks on over the lists, SWEEP_LISTS lists at most
  *   keys       once a second, the oldest first
  *
  * The writer's thread only; SQLite's codes, as in store/sqlite_sql.h. */
@@ -44,8 +44,7 @@ void sqlite_retention_deinit(struct sqlite_retention *r);
 /* There is something to remove, or a second has passed. */
 bool sqlite_retention_is_due(const struct sqlite_retention *r, const struct sqlite_rooms *rooms,
                              int64_t now_ms);
-/* Within a transaction, after sqlite_rooms_flush(). rows: that the transaction has written so far.
- */
+/* Within a transaction, after all that appends. rows: that the transaction has written so far. */
 int sqlite_retention_step(struct sqlite_retention *r, struct sqlite_rooms *rooms, int64_t now_ms,
                           size_t rows);
 /* A step was undone: rest until the next second, so that a full disk does not make the writer spin.

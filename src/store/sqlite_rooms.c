@@ -4,11 +4,10 @@
 
 static const struct hash_key ROOMS_HASH_KEY = {0x73746f612e73716c, 0x6974652e726f6f6d};
 
-const char *const SQLITE_ROOMS_SQL[SQL_ROOM_COUNT] = {
+static const char *const SQL[SQL_ROOM_COUNT] = {
     [SQL_ROOM_FIND] = "SELECT id, closed FROM rooms WHERE key = ?1",
-    [SQL_ROOM_TAILS] =
-        "SELECT list, tail, ordinal, trimmed, trimmed_ordinal FROM tails WHERE room_id = ?1",
-    [SQL_ROOM_FLUSH] = "UPDATE tails SET tail = ?3, ordinal = ?4 WHERE room_id = ?1 AND list = ?2",
+    [SQL_ROOM_TAILS] = "SELECT list, trimmed, trimmed_ordinal, " SQLITE_TAIL
+                       ", " SQLITE_TAIL_ORDINAL " FROM floors WHERE room_id = ?1",
 };
 
 static struct str room_key(const void *value)
@@ -24,7 +23,7 @@ int sqlite_rooms_init(struct sqlite_rooms *rooms, sqlite3 *db)
     list_init(&rooms->by_use);
     list_init(&rooms->touched);
     list_init(&rooms->behind);
-    return sql_prepare(db, SQLITE_ROOMS_SQL, SQL_ROOM_COUNT, rooms->sql);
+    return sql_prepare(db, SQL, SQL_ROOM_COUNT, rooms->sql);
 }
 
 static struct sqlite_room *room_new(struct str key)
@@ -62,11 +61,10 @@ static void load_tail(struct sqlite_room *room, sqlite3_stmt *row)
     if (kind >= LIST_KINDS) return; /* somebody else's row: the file is open to its owner */
 
     struct ledger_list *list = &room->ledger.lists[kind];
-    list->tail = sql_u64(row, 1);
-    list->ordinal = sql_u64(row, 2);
-    list->trimmed = sql_u64(row, 3);
-    list->trimmed_ordinal = sql_u64(row, 4);
-    room->flushed_tail[kind] = list->tail;
+    list->trimmed = sql_u64(row, 1);
+    list->trimmed_ordinal = sql_u64(row, 2);
+    list->tail = sql_u64(row, 3);
+    list->ordinal = sql_u64(row, 4);
     if (list->tail > room->ledger.last_id) room->ledger.last_id = list->tail;
 }
 
@@ -129,33 +127,6 @@ int sqlite_rooms_get(struct sqlite_rooms *rooms, struct str key, struct sqlite_r
 void sqlite_rooms_touch(struct sqlite_rooms *rooms, struct sqlite_room *room)
 {
     if (!list_is_linked(&room->touched)) list_push(&rooms->touched, &room->touched);
-}
-
-static int flush_list(struct sqlite_rooms *rooms, struct sqlite_room *room, int kind)
-{
-    const struct ledger_list *list = &room->ledger.lists[kind];
-    sqlite3_stmt *stmt = rooms->sql[SQL_ROOM_FLUSH];
-    if (list->tail == room->flushed_tail[kind]) return SQLITE_OK;
-
-    sql_bind_i64(stmt, 1, room->id);
-    sql_bind_i64(stmt, 2, kind);
-    sql_bind_u64(stmt, 3, list->tail);
-    sql_bind_u64(stmt, 4, list->ordinal);
-    int rc = sql_run(stmt);
-    if (rc == SQLITE_OK) room->flushed_tail[kind] = list->tail;
-    return rc;
-}
-
-int sqlite_rooms_flush(struct sqlite_rooms *rooms)
-{
-    LIST_FOREACH (it, &rooms->touched) {
-        struct sqlite_room *room = CONTAINER_OF(it, struct sqlite_room, touched);
-        for (int kind = 0; kind < LIST_KINDS; kind++) {
-            int rc = flush_list(rooms, room, kind);
-            if (rc != SQLITE_OK) return rc;
-        }
-    }
-    return SQLITE_OK;
 }
 
 static void shrink(struct sqlite_rooms *rooms, int64_t now_ms)

@@ -27,8 +27,8 @@ const char *const SQLITE_WRITER_SQL[SQL_WRITER_COUNT] = {
         " high_per_s = excluded.high_per_s, max_online = excluded.max_online"
         " RETURNING id, version, created_ms,"
         " (SELECT users FROM viewers WHERE room_id = rooms.id AND bucket_ms = 0)",
-    [SQL_TAIL_ADD] = "INSERT INTO tails (room_id, list, tail, ordinal, trimmed, trimmed_ordinal)"
-                     " VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
+    [SQL_FLOOR_ADD] = "INSERT INTO floors (room_id, list, trimmed, trimmed_ordinal)"
+                      " VALUES (?1, ?2, ?3, ?4)",
     [SQL_PROBE] = "INSERT OR REPLACE INTO probe (id, at_ms) VALUES (1, ?1)",
 };
 
@@ -198,10 +198,10 @@ static int write_room(struct sqlite_writer *w, struct room_job *job, int64_t *re
     return SQLITE_OK;
 }
 
-static int add_tails(struct sqlite_writer *w, int64_t room_id,
-                     const struct store_tail known[LIST_KINDS])
+static int add_floors(struct sqlite_writer *w, int64_t room_id,
+                      const struct store_tail known[LIST_KINDS])
 {
-    sqlite3_stmt *stmt = w->sql[SQL_TAIL_ADD];
+    sqlite3_stmt *stmt = w->sql[SQL_FLOOR_ADD];
 
     for (int kind = 0; kind < LIST_KINDS; kind++) {
         sql_bind_i64(stmt, 1, room_id);
@@ -221,7 +221,7 @@ static int create_room(struct sqlite_writer *w, struct room_job *job)
     int rc;
 
     if ((rc = write_room(w, job, &id)) != SQLITE_OK) return rc;
-    if ((rc = add_tails(w, id, job->in.known)) != SQLITE_OK) return rc;
+    if ((rc = add_floors(w, id, job->in.known)) != SQLITE_OK) return rc;
     if ((rc = sqlite_rooms_get(&w->rooms, job->in.room, &room)) != SQLITE_OK) return rc;
     ASSERT(room != NULL);
     sqlite_rooms_touch(&w->rooms, room);
@@ -327,7 +327,6 @@ static int run_transaction(struct sqlite_writer *w)
     LIST_FOREACH (it, &w->group) {
         if ((rc = run_job(w, CONTAINER_OF(it, struct job, node))) != SQLITE_OK) return rc;
     }
-    if ((rc = sqlite_rooms_flush(&w->rooms)) != SQLITE_OK) return rc;
     if ((rc = sqlite_retention_step(&w->retention, &w->rooms, now_of(w), w->rows)) != SQLITE_OK)
         return rc;
     if ((rc = sqlite_history_step(&w->history, now_of(w), w->rows)) != SQLITE_OK) return rc;

@@ -6,7 +6,7 @@
  * commit is shared. Where commits would be many and small, it waits for others
  * (store/group_window.h).
  *
- *   take what waits ─▶ BEGIN ─▶ each job ─▶ tails, once per room ─▶ some retention ─▶ COMMIT ─▶ done
+ *   take what waits ─▶ BEGIN ─▶ each job ─▶ some retention ─▶ COMMIT ─▶ done
  *                          └─────────────────── any error of SQLite ────────────────────┤
  *                                                                                       ▼
  *                            ROLLBACK, and every job of the group is ERR_STORE_UNAVAILABLE
@@ -33,7 +33,7 @@ enum {
     SQL_KEY_FIND,
     SQL_KEY_ADD,
     SQL_ROOM_PUT,
-    SQL_TAIL_ADD,
+    SQL_FLOOR_ADD,
     SQL_PROBE,
     SQL_WRITER_COUNT
 };

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "store/sqlite_count.h"
+#include "store/sqlite_past.h"
 
 #define ROOM "app/room"
 
@@ -51,8 +52,9 @@ static void a_file_of_the_version_before_is_taken(void **state)
     uint64_t id = harness_send(h, ROOM, LIST_NORMAL, "1");
     store_close(h->store);
     h->store = NULL;
-    run_sql(h, "DROP VIEW history; DROP TABLE viewers; DROP TABLE viewer_users; DROP TABLE samples;"
-               "DROP TABLE routes; PRAGMA user_version = 1");
+    run_sql(h, SQLITE_BACK_TO_TAILS
+            "DROP VIEW history; DROP TABLE viewers; DROP TABLE viewer_users; DROP TABLE samples;"
+            "DROP TABLE routes; PRAGMA user_version = 1");
     harness_reopen(h);
     struct harness_range range = harness_read_all(h, ROOM, LIST_NORMAL);
     assert_int_equal(range.count, 1);
@@ -72,12 +74,13 @@ static void history_of_the_version_before_stays(void **state)
                            .joins = 1};
     const struct store_sample_range all = {
         .room = STR(ROOM), .to_ms = INT64_MAX, .step_ms = SAMPLE_MS, .limit = 64};
-    char sql[1024];
+    char sql[2048];
 
     harness_create(h, ROOM);
     store_close(h->store);
     h->store = NULL;
     snprintf(sql, sizeof(sql),
+             SQLITE_BACK_TO_TAILS
              "DROP TABLE samples;"
              "CREATE TABLE samples (room_id INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
              "  hourly INTEGER NOT NULL, span_ms INTEGER NOT NULL, online_ms INTEGER NOT NULL,"

@@ -5,6 +5,8 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include "store/sqlite_past.h"
+
 #define ROOM "app/room"
 
 static void run_sql(const struct harness *h, const char *sql)
@@ -72,7 +74,7 @@ static void a_file_of_the_version_before_is_taken(void **state)
 
     harness_create(h, ROOM);
     uint64_t id = harness_send(h, ROOM, LIST_HIGH, "1");
-    reopen_after(h, "DROP TABLE routes; PRAGMA user_version = 2");
+    reopen_after(h, SQLITE_BACK_TO_TAILS "DROP TABLE routes; PRAGMA user_version = 2");
     struct harness_range range = harness_read_all(h, ROOM, LIST_HIGH);
     assert_int_equal(range.tail, id);
     harness_range_free(&range);
@@ -91,9 +93,9 @@ static void sects_of_the_version_before_are_assignments(void **state)
     harness_create(h, ROOM);
     harness_create(h, "app/none");
     harness_create(h, "app/closed");
-    reopen_after(h, "DROP TABLE routes; PRAGMA user_version = 2;"
-                    "UPDATE rooms SET sect = 'vip-1' WHERE key <> 'app/none';"
-                    "UPDATE rooms SET closed = 1 WHERE key = 'app/closed'");
+    reopen_after(h, SQLITE_BACK_TO_TAILS "DROP TABLE routes; PRAGMA user_version = 2;"
+                                         "UPDATE rooms SET sect = 'vip-1' WHERE key <> 'app/none';"
+                                         "UPDATE rooms SET closed = 1 WHERE key = 'app/closed'");
     struct routes *routes = get(h);
     assert_int_equal(routes->route_count, 1);
     assert_string_equal(routes->routes[0].room, ROOM);

@@ -13,6 +13,7 @@
 #include "store/front.h"
 #include "store/open.h"
 #include "store/sqlite.h"
+#include "store/sqlite_past.h"
 
 #define ROOM "app/room"
 
@@ -113,6 +114,44 @@ static void a_file_of_a_newer_version_is_refused(void **state)
     h->store = NULL;
     run_sql(path_of(h), "PRAGMA user_version = 99");
     check_refused(path_of(h), "newer version");
+}
+
+static void check_end(struct harness *h, const char *room, uint64_t tail, uint64_t ordinal)
+{
+    struct harness_range range = harness_read_all(h, room, LIST_NORMAL);
+    assert_int_equal(range.tail, tail);
+    assert_int_equal(range.tail_ordinal, ordinal);
+    harness_check_chain(&range);
+    harness_range_free(&range);
+}
+
+/* Lists with messages, without any, and emptied by retention end where they did. The last of these
+ * are what somebody's own DELETE leaves. */
+static void lists_of_the_version_before_go_on(void **state)
+{
+    struct harness *h = *state;
+    struct store_appended next;
+
+    harness_create(h, "app/full");
+    harness_create(h, "app/new");
+    harness_create(h, "app/emptied");
+    harness_send(h, "app/full", LIST_NORMAL, "1");
+    uint64_t full = harness_send(h, "app/full", LIST_NORMAL, "2");
+    uint64_t emptied = harness_send(h, "app/emptied", LIST_NORMAL, "1");
+    store_close(h->store);
+    h->store = NULL;
+    run_sql(path_of(h),
+            SQLITE_BACK_TO_TAILS "DELETE FROM messages WHERE room_id = 3; PRAGMA user_version = 4");
+    harness_reopen(h);
+    check_end(h, "app/full", full, 2);
+    check_end(h, "app/new", 0, 0);
+    check_end(h, "app/emptied", emptied, 1);
+    h->now_ms -= 1000;
+    struct harness_append a = {.room = "app/emptied", .list = LIST_NORMAL, .body = "2"};
+    assert_int_equal(harness_append(h, &a, &next), 0);
+    assert_true(next.id > emptied);
+    assert_int_equal(next.prev, emptied);
+    assert_int_equal(next.ordinal, 2);
 }
 
 static void a_damaged_file_does_not_open_or_does_not_answer(void **state)
@@ -436,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_file_of_something_else_is_refused),
         cmocka_unit_test(a_database_of_another_program_is_left_alone),
         cmocka_unit_test(a_file_of_a_newer_version_is_refused),
+        cmocka_unit_test(lists_of_the_version_before_go_on),
         cmocka_unit_test(a_damaged_file_does_not_open_or_does_not_answer),
         cmocka_unit_test(its_owner_can_read_it_with_sqlite3),
         cmocka_unit_test(what_waits_is_committed_together),
