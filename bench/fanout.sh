@@ -27,12 +27,12 @@ busy_seconds=$((high_every / 20 + 3))
 [ "$busy_seconds" -gt "$seconds" ] || busy_seconds=$seconds
 
 # Arguments of stoa bench. The time between two messages of `one`, and before the first, is longer than the pace
-# holds an answer.
+# holds an answer; before the first of `rooms` those who joined have been counted, which is no part of a delivery.
 declare -A workload=(
     [1k]="--viewers 1000 --rate 2"
     [10k]="--viewers 10000 --rate 2"
     [busy]="--viewers 10000 --rate 20 --high-every $high_every --settle-s 120 --secs $busy_seconds"
-    [rooms]="--viewers 15000 --rooms 1000 --rate 1"
+    [rooms]="--viewers 15000 --rooms 1000 --rate 1 --rest-s 6"
     [one]="--viewers 10000 --rate 0.4 --rest-s 3 --arrival"
     [single]="--viewers 1 --rate 20"
     [parked]="--viewers 18000 --rate 0"

@@ -26,9 +26,9 @@ struct api_repeat {
     uint8_t user_len, room_len;
     uint8_t limit, timeout_s, variant;
     bool has_identity; /* it showed the credentials of api_conn.identity */
-};
+} __attribute__((packed, aligned(4))); /* without a hole at its end */
 
-/* What the api keeps per connection: 48 bytes, zeroed at first. */
+/* What the api keeps per connection: 40 bytes, zeroed at first. */
 struct api_conn {
     struct identity *identity; /* a reference; NULL until credentials were verified */
     uint64_t anonymous;        /* number of the anonymous user of this connection, 0: none yet */

@@ -10,7 +10,7 @@
  * what the peer still sends is read and dropped for LINGER_MS, else the kernel would reset the connection and the peer
  * might never see the answer (RFC 9112 section 9.6).
  *
- * A plain socket in the worker's poller, 112 bytes. What is needed only while bytes move (a parser, bytes read ahead, the
+ * A plain socket in the worker's poller, 104 bytes. What is needed only while bytes move (a parser, bytes read ahead, the
  * rest of an answer) hangs off `work`, which is NULL while a poll is parked. Bytes that come early are kept up to
  * LIMIT_PIPELINE_BYTES, then reading pauses. Time-outs are lazy: the timer is only ever moved to an earlier time; when it
  * fires, the deadline tells whether that was it. Worker thread. */

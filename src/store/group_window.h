@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GROUP_WINDOW_US 8000
-#define GROUP_ENOUGH    16
+#define GROUP_WINDOW_US 12000
+#define GROUP_ENOUGH    32
 #define GROUP_PROBE     16
 
 /* Zeroed: no group yet. */
