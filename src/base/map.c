@@ -64,6 +64,11 @@ void *map_get(const struct map *m, struct str key)
     return find(m, key, hash_of(m, key))->value;
 }
 
+void map_prefetch(const struct map *m, struct str key)
+{
+    if (m->cap > 0) __builtin_prefetch(&m->slots[hash_of(m, key) & (m->cap - 1)]);
+}
+
 void map_put(struct map *m, void *value)
 {
     struct str key = m->key_of(value);

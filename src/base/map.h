@@ -25,6 +25,8 @@ struct map {
 void map_init(struct map *m, struct hash_key key, map_key_of *key_of);
 void map_deinit(struct map *m);
 void *map_get(const struct map *m, struct str key); /* NULL if absent */
+/* Fetches what a search for the key looks at first into the cache, for one that comes soon. */
+void map_prefetch(const struct map *m, struct str key);
 /* Adds an object whose key must not be there yet. */
 void map_put(struct map *m, void *value);
 void *map_take(struct map *m, struct str key); /* removes; NULL if absent */

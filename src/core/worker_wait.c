@@ -257,6 +257,7 @@ uint64_t worker_poll(struct worker *w, const struct poll *poll, int64_t now_ms)
         return refuse_new(w, poll, ERR_BAD_CURSOR);
     struct worker_room *room = worker_room_enter(w, poll->room, poll->auto_create);
     if (room == NULL) return refuse_new(w, poll, ERR_OVERLOADED);
+    map_prefetch(&room->attendees, poll->user);
     struct waiter *waiter = waiter_new(room, poll, &cursor);
     uint64_t handle = waiter->handle;
     if (poll->user.len > 0) worker_attend(room, waiter, poll->user);
