@@ -78,8 +78,7 @@ async function whileStopped(work) {
   server.signal('SIGSTOP');
   try {
     await waitFor(isStopped, within(5000), 'the stop of all threads');
-    work();
-    await new Promise(setImmediate);
+    await work();
   } finally {
     server.signal('SIGCONT');
   }
@@ -191,6 +190,20 @@ test('a poll that comes while the one before is parked waits for its answer, and
   viewer.wire.destroy();
 });
 
+test('a body that is the bytes of the poll is a body', async () => {
+  const viewer = await Viewer.join();
+  await viewer.pollOnce();
+  const before = await repeated();
+  viewer.wire.write(`POST /v1/rooms/${viewer.room}/messages?user=ann HTTP/1.1\r\nHost: x\r\nContent-Length: ${viewer.poll.length}\r\n\r\n`);
+  await readUpToHere();
+  viewer.wire.write(viewer.poll);
+  assertProblem(await viewer.wire.response({ limit_ms: ANSWER_MS }), 400, 'bad_json');
+  assert.equal(await repeated(), before);
+  await viewer.pollFor('on');
+  assert.equal(await repeated(), before, 'the poll was forgotten');
+  viewer.wire.destroy();
+});
+
 /* ---- the end of the stream ---- */
 
 for (const isRepeated of [false, true]) {
@@ -204,7 +217,7 @@ for (const isRepeated of [false, true]) {
       if (isTogether) {
         await whileStopped(() => {
           viewer.wire.write(viewer.poll);
-          viewer.wire.finish();
+          return viewer.wire.finish();
         });
       } else {
         viewer.wire.write(viewer.poll);
@@ -225,7 +238,7 @@ for (const isRepeated of [false, true]) {
     await viewer.send('news');
     await whileStopped(() => {
       viewer.wire.write(viewer.poll);
-      viewer.wire.finish();
+      return viewer.wire.finish();
     });
     await viewer.answer();
     assert.deepEqual(viewer.bodies, ['news']);
@@ -240,7 +253,7 @@ test('a poll with a request behind it is waited for, also when its client has sh
   await viewer.pollOnce();
   await whileStopped(() => {
     viewer.wire.write(Buffer.concat([viewer.poll, Buffer.from(HEALTH)]));
-    viewer.wire.finish();
+    return viewer.wire.finish();
   });
   await parked(server, 1);
   await viewer.send('news');
@@ -257,7 +270,7 @@ test('a long pipeline is answered to its end, also when its client has shut its 
   await readUpToHere();
   await whileStopped(() => {
     wire.write(HEALTH.repeat(count));
-    wire.finish();
+    wire.finish(); // not waited for: more than a socket may hold
   });
   for (let i = 0; i < count; i++) assert.equal((await wire.response({ limit_ms: ANSWER_MS })).text, '{"status":"ok"}');
   assert.equal(await wire.closed(ANSWER_MS), '');
