@@ -204,6 +204,20 @@ test('a body that is the bytes of the poll is a body', async () => {
   viewer.wire.destroy();
 });
 
+test('a poll whose body is the bytes of a poll is no reason to take those for a repetition', async () => {
+  const viewer = await Viewer.join();
+  const before = await repeated();
+  await viewer.pollFor('with a body', async (bytes) => {
+    viewer.wire.write(bytes.toString().replace(/\r\n$/, `Content-Length: ${bytes.length}\r\n\r\n`));
+    await readUpToHere();
+    viewer.wire.write(bytes);
+  });
+  await viewer.pollFor('without');
+  assert.equal(await repeated(), before);
+  assert.deepEqual(viewer.bodies, ['with a body', 'without']);
+  viewer.wire.destroy();
+});
+
 /* ---- the end of the stream ---- */
 
 for (const isRepeated of [false, true]) {
