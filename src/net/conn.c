@@ -383,7 +383,7 @@ static void on_end(struct net_worker *nw, struct conn *c)
 }
 
 /* One chunk a turn. Where more may be left it is reported again: a short read has emptied the
- * socket, but for the end of the stream. */
+ * socket, but for the end of the stream and what an urgent byte holds back (POLLER_LAST). */
 static void read_some(struct net_worker *nw, struct conn *c, bool is_last)
 {
     ssize_t got = recv(c->fd, nw->read_chunk, READ_CHUNK, 0);

@@ -20,7 +20,7 @@ void poller_deinit(struct poller *p)
 
 static struct epoll_event to_epoll(uint64_t name, uint32_t events)
 {
-    uint32_t mask = ((events & POLLER_IN) != 0 ? EPOLLIN | EPOLLRDHUP : 0u) |
+    uint32_t mask = ((events & POLLER_IN) != 0 ? EPOLLIN | EPOLLRDHUP | EPOLLPRI : 0u) |
                     ((events & POLLER_OUT) != 0 ? EPOLLOUT : 0u) |
                     ((events & POLLER_EDGE) != 0 ? (uint32_t)EPOLLET : 0u);
     return (struct epoll_event){.events = mask, .data.u64 = name};
@@ -29,7 +29,7 @@ static struct epoll_event to_epoll(uint64_t name, uint32_t events)
 static uint32_t from_epoll(uint32_t mask)
 {
     return ((mask & EPOLLIN) != 0 ? POLLER_IN : 0u) | ((mask & EPOLLOUT) != 0 ? POLLER_OUT : 0u) |
-           ((mask & EPOLLRDHUP) != 0 ? POLLER_LAST : 0u) |
+           ((mask & (EPOLLRDHUP | EPOLLPRI)) != 0 ? POLLER_LAST : 0u) |
            ((mask & (EPOLLHUP | EPOLLERR)) != 0 ? POLLER_END : 0u);
 }
 

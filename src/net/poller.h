@@ -14,12 +14,14 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define POLLER_IN   1u
-#define POLLER_OUT  2u
-#define POLLER_END  4u /* reported always: the peer is gone, or the socket is broken */
-#define POLLER_LAST 8u /* reported with POLLER_IN: behind the bytes that are there comes the end */
+#define POLLER_IN  1u
+#define POLLER_OUT 2u
+#define POLLER_END 4u /* reported always: the peer is gone, or the socket is broken */
+/* Reported with POLLER_IN: a short read is not all. Behind the bytes that are there comes the end, or
+ * an urgent byte (a read stops in front of it). Alone it means nothing. */
+#define POLLER_LAST 8u
 /* What has been reported is not again until there is more of it, or poller_change() was called: so
- * reading goes on until a read is short, and, after POLLER_LAST, until the end. */
+ * reading goes on until a read is short, and, after POLLER_LAST, until it gives nothing. */
 #define POLLER_EDGE 16u
 
 #define POLLER_AHEAD 2

@@ -44,9 +44,9 @@ export class Wire {
     this.#socket.write(bytes);
   }
 
-  /** No more will come from here; answers are still read. */
+  /** No more will come from here; answers are still read. Resolves when the kernel has been told, behind all that was written. */
   finish() {
-    this.#socket.end();
+    return new Promise((resolve) => { this.#socket.end(resolve); });
   }
 
   /** Stops reading, so that the peer's writes back up. */
