@@ -25,7 +25,7 @@ struct api_repeat {
     uint16_t user_at; /* where the request names the user, with user_len > 0 */
     uint8_t user_len, room_len;
     uint8_t limit, timeout_s, variant;
-    bool has_identity; /* it showed the credentials of api_conn.identity */
+    bool has_identity;                 /* it showed the credentials of api_conn.identity */
 } __attribute__((packed, aligned(4))); /* without a hole at its end */
 
 /* What the api keeps per connection: 40 bytes, zeroed at first. */

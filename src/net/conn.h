@@ -49,9 +49,9 @@ struct conn {
 
 /* Takes an accepted socket. */
 void conn_open(struct net_worker *nw, int fd, bool is_ops);
-/* What the poller found. */
 /* It is about to have events. */
 void conn_prefetch(struct net_worker *nw, uint64_t handle);
+/* What the poller found. */
 void conn_on_events(struct net_worker *nw, uint64_t handle, uint32_t events);
 /* api_out.send */
 void conn_answer(struct net_worker *nw, uint64_t exchange, struct blob *wire, bool close);
