@@ -67,8 +67,8 @@ void api_set_apps(struct api *api, struct apps *apps);
 uint64_t api_request(struct api *api, struct api_conn *conn, uint64_t exchange,
                      const struct http_request *request, struct str wire, int64_t now_ms);
 /* Whether these bytes are the poll that this connection sent last, with another cursor; then it is
- * not read as a request but given to worker_poll(), with the exchange filled in. Its strings are
- * borrowed from `wire`, and from the api until the next call. */
+ * not read as a request but given to worker_poll(), when the caller has filled in the exchange. Its
+ * strings are borrowed: from `wire`, the connection, and the api until the next call. */
 bool api_repeats(struct api *api, const struct api_conn *conn, struct str wire, int64_t now_ms,
                  struct poll *ret_poll);
 /* A request that could not be read: answers it, and closes. */

@@ -8,7 +8,8 @@
  * the part before it and the apps' generation have changed.
  *
  * What the bytes do not decide is looked at each time: the expiry, the drain, and the worker's own
- * checks of a poll. Every request that is read whole forgets the poll that was kept. */
+ * checks of a poll. Every request that is read whole forgets the poll that was kept; one that cannot
+ * be read ends its connection. */
 #include "api/exchange.h"
 
 #include <string.h>
@@ -21,6 +22,9 @@
 #define ROOMS     STR("GET /v1/rooms/")
 
 _Static_assert(LIMIT_REQUEST_LINE + LIMIT_HEADER_BYTES <= UINT16_MAX, "places in a head fit");
+_Static_assert(LIMIT_ROOM_ID <= UINT8_MAX && LIMIT_USER_ID <= UINT8_MAX, "and lengths of names,");
+_Static_assert(LIMIT_POLL_NORMAL <= UINT8_MAX && LIMIT_POLL_TIMEOUT_MS / 1000 <= UINT8_MAX,
+               "and what a poll asks for");
 
 static uint64_t tag_of(const struct api *api, struct str wire, size_t since_at)
 {

@@ -12,7 +12,8 @@
  *
  * A plain socket in the worker's poller, 104 bytes. What is needed only while bytes move (a parser, bytes read ahead, the
  * rest of an answer) hangs off `work`, which is NULL while a poll is parked. Bytes that come early are kept up to
- * LIMIT_PIPELINE_BYTES, then reading pauses. Time-outs are lazy: the timer is only ever moved to an earlier time; when it
+ * LIMIT_PIPELINE_BYTES, then reading pauses. The socket is watched edge-triggered: while reading is not paused and bytes may
+ * be left in it, it is about to be reported. Time-outs are lazy: the timer is only ever moved to an earlier time; when it
  * fires, the deadline tells whether that was it. Worker thread. */
 #ifndef STOA_NET_CONN_H
 #define STOA_NET_CONN_H

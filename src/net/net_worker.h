@@ -25,8 +25,8 @@ struct node;
 #define READ_CHUNK   65536
 #define IDLE_READERS 64  /* kept for the next requests */
 #define SERVE_BUDGET 512 /* waiters answered in one turn: some 2 ms */
-/* Events taken in a turn that leaves work behind: who waits for an answer comes before those who
- * have theirs and poll again. */
+/* Events taken in a turn that leaves work behind, or whose next timer is due already: who waits for
+ * an answer comes before those who have theirs and poll again. */
 #define BUSY_EVENTS 64
 
 /* Names in the poller that are no connection's handle. */

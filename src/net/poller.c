@@ -48,6 +48,7 @@ void poller_change(struct poller *p, int fd, uint64_t name, uint32_t events)
 
 void poller_wait(struct poller *p, int64_t timeout_ms, int max)
 {
+    ASSERT(max > 0 && max <= POLLER_BATCH);
     int timeout = timeout_ms < WAIT_MAX_MS ? (int)timeout_ms : WAIT_MAX_MS;
     int count = epoll_wait(p->fd, p->events, max, timeout);
     p->count = count > 0 ? count : 0; /* a signal is as good as a time-out */

@@ -9,7 +9,8 @@
  *
  *   rooms        one row per room: settings and state
  *   floors       per room and list: the highest id and ordinal that retention removed, behind which
- *                its messages begin; without any, the list ends there, too
+ *                its messages begin; without any, the list ends there, too. (Else it ends at its
+ *                newest message: who removes that one by hand moves the end.)
  *   messages     (room_id, list, id): list 0 is high, 1 is normal; id is milliseconds << 20 | n
  *   idempotency  the keys of the last five minutes, and what they were answered
  *   probe        one row that ping writes
